@@ -1,0 +1,43 @@
+/** A file is replaced as a whole or not at all, also by a power cut, and keeps its mode and owner. */
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+
+/** Throws the system's error; the old file is then as it was. */
+export function replaceFile(path: string, text: string): void {
+  const target = realpathSync(path); // a link stays a link
+  const { mode, uid, gid } = statSync(target);
+  const aside = join(dirname(target), `.${basename(target)}.${process.pid}.new`);
+  const fd = openSync(aside, "wx", 0o600);
+  try {
+    try {
+      const bytes = Buffer.from(text);
+      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+      fchmodSync(fd, mode & 0o7777);
+      if (process.getuid?.() === 0) fchownSync(fd, uid, gid);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(aside, target);
+  } catch (error) {
+    rmSync(aside, { force: true });
+    throw error;
+  }
+  const directory = openSync(dirname(target), "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}

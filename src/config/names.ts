@@ -1,0 +1,112 @@
+/** Which names may be set: parameters, parameters of one listener or transport, and names that other values use. */
+import type { Problem } from "./config-error.ts";
+import { references } from "./expand.ts";
+import { isParameter, isPerListener, PARAMETER_NAMES, parameterOf, type ParameterName } from "./parameters.ts";
+import { LISTENERS, type Listener, type Settings, type View } from "./settings.ts";
+import { AGENTS, type Transport } from "./transports.ts";
+
+/** What a set name is. */
+export type Meaning =
+  | { readonly kind: "parameter"; readonly name: ParameterName }
+  | { readonly kind: "listener"; readonly name: ParameterName; readonly listener: Listener }
+  | { readonly kind: "transport"; readonly name: ParameterName; readonly transport: Transport } // of its agent
+  | { readonly kind: "queue"; readonly name: ParameterName } // <transport>_<x> in place of default_<x> or <x>
+  | { readonly kind: "own" } // another value uses it
+  | { readonly kind: "unknown" };
+
+export const ALL: View = { kind: "all" };
+
+/** Every transport: the agents, and those that are declared. */
+export function allTransports(declared: readonly Transport[]): Transport[] {
+  return [...AGENTS.map((agent) => ({ name: agent, agent })), ...declared];
+}
+
+/** The parameter that a transport's own `<transport>_<suffix>` stands for in scheduling. */
+export function fallbackOf(suffix: string): ParameterName | undefined {
+  if (suffix === "initial_destination_concurrency") return suffix;
+  const name = `default_${suffix}`;
+  return suffix.startsWith("destination_") && isParameter(name) ? name : undefined;
+}
+
+export function meaningOf(name: string, transports: readonly Transport[], used: ReadonlySet<string>): Meaning {
+  if (isParameter(name)) return { kind: "parameter", name };
+  for (const listener of LISTENERS) {
+    const inner = name.slice(listener.length + 1);
+    if (name.startsWith(`${listener}_`) && isPerListener(inner)) return { kind: "listener", name: inner, listener };
+  }
+  for (const transport of transports) {
+    if (!name.startsWith(`${transport.name}_`)) continue;
+    const suffix = name.slice(transport.name.length + 1);
+    const queue = fallbackOf(suffix);
+    if (queue !== undefined) return { kind: "queue", name: queue };
+    const inner = `${transport.agent}_${suffix}`;
+    if (isParameter(inner)) return { kind: "transport", name: inner, transport };
+  }
+  return used.has(name) ? { kind: "own" } : { kind: "unknown" };
+}
+
+/** Every name that some value refers to. */
+export function usedNames(settings: Settings): Set<string> {
+  const used = new Set<string>();
+  for (const text of settings.written.values()) for (const name of references(text)) used.add(name);
+  return used;
+}
+
+export function unknownName(settings: Settings, name: string): Problem {
+  const near = nearest(name);
+  const hint = near === undefined ? "" : `; did you mean ${near}?`;
+  return { place: settings.places.get(name) ?? "", text: `unknown parameter: ${name}${hint}` };
+}
+
+/** The parameter whose name is most like this one, if any is like it at all. */
+export function nearest(name: string): string | undefined {
+  for (const listener of LISTENERS) {
+    if (!name.startsWith(`${listener}_`)) continue;
+    const near = nearestIn(name.slice(listener.length + 1), PARAMETER_NAMES.filter(isPerListener));
+    if (near !== undefined) return `${listener}_${near}`;
+  }
+  return nearestIn(name, PARAMETER_NAMES);
+}
+
+function nearestIn(name: string, candidates: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(2, Math.floor(name.length / 4)) + 1;
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - name.length) >= least) continue;
+    const distance = editDistance(name, candidate);
+    if (distance < least) {
+      least = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+/** How many letters to add, remove, change or swap with their neighbour (optimal string alignment). */
+function editDistance(left: string, right: string): number {
+  let before: number[] = [];
+  let above = Array.from({ length: right.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= left.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= right.length; column++) {
+      const isSame = left[row - 1] === right[column - 1];
+      let cost = Math.min(
+        (above[column] ?? 0) + 1,
+        (current[column - 1] ?? 0) + 1,
+        (above[column - 1] ?? 0) + (isSame ? 0 : 1),
+      );
+      if (row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1]) {
+        cost = Math.min(cost, (before[column - 2] ?? 0) + 1);
+      }
+      current.push(cost);
+    }
+    before = above;
+    above = current;
+  }
+  return above[right.length] ?? 0;
+}
+
+/** Whether a parameter's default is worked out from the machine. */
+export function isComputed(name: ParameterName): boolean {
+  return parameterOf(name).compute !== undefined;
+}

@@ -1,0 +1,29 @@
+/** What a row of the parameter table says. */
+import type { Kind } from "./values.ts";
+
+export interface Parameter<T> {
+  readonly kind: Kind<T>;
+  readonly default: string; // as it would be written in main.cf; may refer to others
+  readonly doc: string; // one paragraph
+  readonly compute?: (known: Known) => string; // the default, where the machine decides; `default` then says how, in words
+  readonly listener?: string; // another default for the submission listeners
+}
+
+/** What a computed default may look at. */
+export interface Known {
+  readonly directory: string; // of main.cf
+  /** The value that was set, expanded; undefined where none was. */
+  explicit(name: string): string | undefined;
+  /** The value that holds, expanded. */
+  value(name: string): string;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: rows of every type stand in one table
+export type Section = Readonly<Record<string, Parameter<any>>>;
+
+type Extra<T> = Pick<Parameter<T>, "compute" | "listener">;
+
+/** One row. */
+export function row<T>(kind: Kind<T>, fallback: string, doc: string, extra: Extra<T> = {}): Parameter<T> {
+  return { kind, default: fallback, doc: doc.replace(/\s+/g, " ").trim(), ...extra };
+}

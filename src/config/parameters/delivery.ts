@@ -1,0 +1,169 @@
+/** Where mail goes, and the SMTP client. */
+import { isIP } from "node:net";
+import { row, type Section } from "../parameter.ts";
+import { transport, transports } from "../transports.ts";
+import { integer, listOf, oneOf, path, shown, someOf, text, textLike, time, ValueError, yesNo } from "../values.ts";
+
+const NEXTHOP = /^$|^(\[[A-Za-z0-9._:-]+\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9])?)(:\d{1,5})?$/;
+const address = (version: 4 | 6) =>
+  textLike(version === 4 ? /^$|^\d+\.\d+\.\d+\.\d+$/ : /^$|^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/, `IPv${version} address`);
+const servers = listOf("addresses of DNS servers, with :port if it is not 53", (item) => {
+  const bare = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(item)?.[1] ?? /^([\d.]+)(?::\d{1,5})?$/.exec(item)?.[1] ?? item;
+  if (isIP(bare) === 0)
+    throw new ValueError(`bad address: ${shown(item)} (as 192.0.2.53, 127.0.0.1:5300, [2001:db8::53]:53)`);
+});
+const stage = (what: string) => `How long ${what} may take.`;
+const wait = time({ min: "10ms" });
+
+export const routing = {
+  relayhost: row(
+    textLike(NEXTHOP, "[host]:port, [host], domain or domain:port"),
+    "",
+    `
+    Where all mail for other domains goes. In brackets it is a host; without them its MX records are looked up. Empty:
+    to the MX hosts of each recipient's domain.`,
+  ),
+  transports: row(
+    transports,
+    "",
+    `
+    Further transports, each as name:agent, e.g. slow:smtp. A transport has its own destination queues and its own
+    NAME_destination_concurrency_limit and the like; one on smtp also has its own NAME_connect_timeout and so on.`,
+  ),
+  default_transport: row(
+    transport,
+    "smtp",
+    `
+    The transport for mail to other domains.`,
+  ),
+  local_transport: row(
+    transport,
+    "maildir",
+    `
+    The transport for mail to mydestination.`,
+  ),
+  mail_spool_directory: row(
+    path,
+    "../mail",
+    `
+    Where the maildir transport puts mail: one maildir for each local part, in a directory of its name.`,
+  ),
+  postmaster_recipient: row(
+    text,
+    "postmaster@$myhostname",
+    `
+    The address of whoever looks after this mail system: mail to postmaster without a domain, and notices.`,
+  ),
+} satisfies Section;
+
+export const smtpClient = {
+  dns_servers: row(
+    servers,
+    "",
+    `
+    The DNS servers to ask. Empty: those of the machine.`,
+  ),
+  smtp_dns_timeout: row(wait, "30s", stage("all look-ups for one delivery")),
+  smtp_host_lookup: row(
+    someOf(["dns", "native"]),
+    "dns",
+    `
+    How addresses of hosts are found: from DNS, or as the machine finds them (native), which knows /etc/hosts. If both
+    are given, in this order.`,
+  ),
+  inet_protocols: row(
+    oneOf(["all", "ipv4", "ipv6"]),
+    "all",
+    `
+    The families of addresses by which other hosts are reached.`,
+  ),
+  smtp_address_preference: row(
+    oneOf(["any", "ipv4", "ipv6"]),
+    "any",
+    `
+    Which addresses of a host are tried first. any: by turns.`,
+  ),
+  smtp_tcp_port: row(
+    integer(1, 65_535),
+    "25",
+    `
+    The port of other mail systems, where the destination does not name one.`,
+  ),
+  smtp_bind_address: row(
+    address(4),
+    "",
+    `
+    The address of this machine from which IPv4 connections are made. Empty: the system chooses.`,
+  ),
+  smtp_bind_address6: row(
+    address(6),
+    "",
+    `
+    The same for IPv6.`,
+  ),
+  smtp_helo_name: row(
+    text,
+    "$myhostname",
+    `
+    The name given with EHLO and HELO.`,
+  ),
+  smtp_tls_security_level: row(
+    oneOf(["none", "may", "encrypt", "verify"]),
+    "may",
+    `
+    When TLS is used. none: never. may: where it is offered; if the handshake fails, once more without it. encrypt: only with TLS.
+    verify: only with TLS and a certificate that is valid for the host's name.`,
+  ),
+  smtp_mx_address_limit: row(
+    integer(0, 1000),
+    "5",
+    `
+    The largest number of addresses that are tried for one delivery. 0: no limit.`,
+  ),
+  smtp_mx_session_limit: row(
+    integer(0, 1000),
+    "2",
+    `
+    The largest number of addresses whose servers answered that are tried for one delivery. 0: no limit.`,
+  ),
+  smtp_skip_5xx_greeting: row(
+    yesNo,
+    "yes",
+    `
+    Whether a server that greets with 5xx is passed over for the next one. no: the mail is returned.`,
+  ),
+  smtp_connect_timeout: row(wait, "30s", stage("the connection to one address")),
+  smtp_helo_timeout: row(wait, "300s", stage("the greeting, and then the answer to EHLO or HELO,")),
+  smtp_starttls_timeout: row(wait, "300s", stage("STARTTLS with its handshake")),
+  smtp_mail_timeout: row(wait, "300s", stage("the answer to MAIL FROM")),
+  smtp_rcpt_timeout: row(wait, "300s", stage("the answer to each RCPT TO")),
+  smtp_data_init_timeout: row(wait, "120s", stage("the answer to DATA")),
+  smtp_data_xfer_timeout: row(wait, "180s", stage("sending each block of a message")),
+  smtp_data_done_timeout: row(wait, "600s", stage("the answer to the end of a message")),
+  smtp_rset_timeout: row(wait, "20s", stage("the answer to RSET")),
+  smtp_quit_timeout: row(wait, "300s", stage("the answer to QUIT")),
+  smtp_delivery_timeout: row(
+    time({ min: "1s" }),
+    "1h",
+    `
+    How long one delivery may take from its beginning to its end, all its hosts and commands together.`,
+  ),
+  smtp_connection_cache_time_limit: row(
+    time(),
+    "2s",
+    `
+    How long a connection is kept open, unused, for the next message to the same destination. 0: not at all.`,
+  ),
+  smtp_connection_reuse_time_limit: row(
+    time(),
+    "300s",
+    `
+    How long a connection is used for one message after the other.`,
+  ),
+  smtp_connection_reuse_count_limit: row(
+    integer(0),
+    "0",
+    `
+    For how many messages a connection is used. 0: no limit.`,
+  ),
+} satisfies Section;

@@ -1,0 +1,205 @@
+/** The spool, dropped files, admission, retry and lifetime. */
+import { feedback } from "../feedback.ts";
+import { row, type Section } from "../parameter.ts";
+import { rules } from "../rules.ts";
+import { integer, size, time } from "../values.ts";
+
+const lifetime = { unit: "d", max: "520w" } as const;
+const backoff = { max: "520w" } as const;
+
+export const spool = {
+  queue_minfree: row(
+    size(0),
+    "0",
+    `
+    The free space in bytes below which no mail is taken (452 4.3.1). 0: one and a half times message_size_limit.
+    Mail that is already queued is still delivered.`,
+  ),
+  queue_minfree_inodes: row(
+    integer(0),
+    "100",
+    `
+    The number of free inodes below which no mail is taken, on filesystems that count them.`,
+  ),
+  in_flow_delay: row(
+    time({ max: "10s" }),
+    "1s",
+    `
+    How long the answer to a message is held back while new mail comes in faster than it can be worked on.`,
+  ),
+  spool_memory_limit: row(
+    size(4096, 64 * 1024 * 1024),
+    "256k",
+    `
+    Messages up to this size are held in memory until they are complete and then written at once; larger ones are
+    written while they come in.`,
+  ),
+  spool_reserve: row(
+    size(0),
+    "4m",
+    `
+    The size of a file that keeps room in the spool. When the disk is full it is given up, so that results can still
+    be recorded, and made again once there is room. 0: none.`,
+  ),
+  spool_sync_interval: row(
+    time({ min: "10ms", max: "60s" }),
+    "1s",
+    `
+    How often the removal of delivered messages is made durable. After a power cut, messages to a single recipient that
+    were delivered within this time may be delivered again.`,
+  ),
+  drop_scan_interval: row(
+    time({ min: "100ms" }),
+    "10s",
+    `
+    How often the drop directory is read. Usually a watch notices new files at once; the scan is what guarantees it.`,
+  ),
+  drop_stable_time: row(
+    time({ max: "1h" }),
+    "2s",
+    `
+    How long a dropped file must have kept its size before it is taken, in case it is still being written. Files that
+    are renamed into place with an unchanged age of this much are taken at once.`,
+  ),
+  drop_size_limit: row(
+    size(0),
+    "$message_size_limit",
+    `
+    The largest dropped file in bytes. Larger ones go to quarantine. 0: no limit.`,
+  ),
+} satisfies Section;
+
+export const retry = {
+  queue_run_delay: row(
+    time({ min: "100ms" }),
+    "300s",
+    `
+    How often the deferred queue is looked through for mail that is due.`,
+  ),
+  minimal_backoff_time: row(
+    time({ ...backoff, min: "100ms" }),
+    "300s",
+    `
+    The shortest time between two attempts, and how long a destination that does not answer is left alone.`,
+  ),
+  maximal_backoff_time: row(
+    time({ ...backoff, min: "100ms" }),
+    "1800s",
+    `
+    The longest time between two attempts. Between the two limits the wait is as long as the message has waited
+    already.`,
+  ),
+  maximal_queue_lifetime: row(
+    time(lifetime),
+    "1d",
+    `
+    How long delivery is tried, from the first time that it was put off, which nothing resets. Then there is one last
+    attempt, and the message is returned to its sender. 0: one attempt.`,
+  ),
+  bounce_queue_lifetime: row(
+    time(lifetime),
+    "1d",
+    `
+    The same for mail with the null sender, i.e. for reports of failure. If it is longer than maximal_queue_lifetime,
+    that one holds.`,
+  ),
+  delay_warning_time: row(
+    time({ unit: "h", max: "520w" }),
+    "0h",
+    `
+    After how long in the queue the sender is told that the message is late, once. 0: never.`,
+  ),
+} satisfies Section;
+
+export const scheduling = {
+  qmgr_message_active_limit: row(
+    integer(10, 10_000_000),
+    "20000",
+    `
+    The largest number of messages in the active queue. New mail and retries have separate shares of it.`,
+  ),
+  initial_destination_concurrency: row(
+    integer(1, 10_000),
+    "5",
+    `
+    How many deliveries to one destination are begun at the same time, until it is known how much it takes. Another
+    number for one transport: TRANSPORT_initial_destination_concurrency.`,
+  ),
+  default_destination_concurrency_limit: row(
+    integer(1, 10_000),
+    "20",
+    `
+    The largest number of deliveries to one destination at the same time.`,
+  ),
+  default_destination_concurrency_positive_feedback: row(
+    feedback,
+    "1",
+    `
+    How much a delivery whose connection worked raises the concurrency of its destination.`,
+  ),
+  default_destination_concurrency_negative_feedback: row(
+    feedback,
+    "1",
+    `
+    How much a failed connection or handshake lowers the concurrency of its destination.`,
+  ),
+  default_destination_concurrency_failed_cohort_limit: row(
+    integer(1, 1000),
+    "1",
+    `
+    How many times as many connections as the concurrency of a destination must fail in a row before it is left alone
+    for minimal_backoff_time and its mail is put off.`,
+  ),
+  default_destination_recipient_limit: row(
+    integer(1, 100_000),
+    "50",
+    `
+    The largest number of recipients in one delivery of a message to a destination.`,
+  ),
+  default_destination_rate_delay: row(
+    time(),
+    "0s",
+    `
+    The wait between two deliveries to the same destination, which are then made one at a time. 0: none.`,
+  ),
+} satisfies Section;
+
+export const holding = {
+  hold_sender_checks: row(
+    rules("address"),
+    "",
+    `
+    Senders whose mail is put on hold, each with the reason that will be shown, e.g. example.org spam run, stopped.`,
+  ),
+  hold_recipient_checks: row(
+    rules("address"),
+    "",
+    `
+    Recipients whose mail is put on hold. One that matches holds the whole message.`,
+  ),
+  hold_header_checks: row(
+    rules("header"),
+    "",
+    `
+    Header fields whose messages are put on hold. Expressions see a field as one line, name and colon included. A
+    dollar sign must be written twice.`,
+  ),
+  hold_client_checks: row(
+    rules("client"),
+    "",
+    `
+    Clients whose mail is put on hold.`,
+  ),
+  hold_expire_time: row(
+    time({ unit: "d", max: "520w" }),
+    "0",
+    `
+    How long mail stays on hold before it is returned to its sender. 0: for ever.`,
+  ),
+  corrupt_retention_time: row(
+    time({ unit: "d", max: "520w" }),
+    "30d",
+    `
+    How long files stay in quarantine before they are removed. 0: for ever.`,
+  ),
+} satisfies Section;

@@ -1,0 +1,113 @@
+/**
+ * Settings: what was written for which name, and where. From them the values of all parameters are worked out, also
+ * as one listener or one transport sees them.
+ */
+import type { Problem } from "./config-error.ts";
+import { expand, ExpandError, type Lookup } from "./expand.ts";
+import {
+  isParameter,
+  isPerListener,
+  PARAMETER_NAMES,
+  parameterOf,
+  type ParameterName,
+  type Values,
+} from "./parameters.ts";
+import type { Transport } from "./transports.ts";
+import { ValueError } from "./values.ts";
+
+export interface Settings {
+  readonly directory: string; // of main.cf: what relative paths are relative to
+  readonly written: ReadonlyMap<string, string>; // unexpanded, by name as written
+  readonly places: ReadonlyMap<string, string>; // where, by name as written
+  readonly warnings: readonly string[];
+}
+
+export type Listener = "submission" | "submissions";
+export const LISTENERS: readonly Listener[] = ["submission", "submissions"];
+
+/** From whose side the settings are seen. */
+export type View =
+  | { readonly kind: "all" }
+  | { readonly kind: "listener"; readonly listener: Listener }
+  | { readonly kind: "transport"; readonly transport: Transport };
+
+interface Found {
+  readonly key: string; // the name under which it was written; "" for a default
+  readonly text: string;
+}
+
+/** The unexpanded text that holds for a name in a view. */
+export function findText(settings: Settings, view: View, name: string): Found | undefined {
+  const own = ownKey(view, name);
+  const text = own === undefined ? undefined : settings.written.get(own);
+  if (own !== undefined && text !== undefined) return { key: own, text };
+  const parameter = isParameter(name) ? parameterOf(name) : undefined;
+  if (view.kind === "listener" && parameter?.listener !== undefined) return { key: "", text: parameter.listener };
+  const plain = settings.written.get(name);
+  if (plain !== undefined) return { key: name, text: plain };
+  if (parameter === undefined) return undefined;
+  return {
+    key: "",
+    text: parameter.compute === undefined ? parameter.default : computed(settings, name as ParameterName),
+  };
+}
+
+/** The name by which a view has its own value of a parameter. */
+function ownKey(view: View, name: string): string | undefined {
+  if (view.kind === "listener") return isPerListener(name) ? `${view.listener}_${name}` : undefined;
+  if (view.kind === "all") return undefined;
+  const { transport } = view;
+  const prefix = `${transport.agent}_`;
+  return transport.name !== transport.agent && name.startsWith(prefix)
+    ? `${transport.name}_${name.slice(prefix.length)}`
+    : undefined;
+}
+
+/** A default that the machine decides, written so that expanding gives it back. */
+export function computed(settings: Settings, name: ParameterName): string {
+  const lookup = lookupIn(settings, { kind: "all" });
+  const value = parameterOf(name).compute?.({
+    directory: settings.directory,
+    explicit(other) {
+      const text = settings.written.get(other);
+      return text === undefined ? undefined : expand(text, lookup).trim();
+    },
+    value: (other) => expand(lookup(other) ?? "", lookup).trim(),
+  });
+  return (value ?? "").replaceAll("$", "$$$$");
+}
+
+export function lookupIn(settings: Settings, view: View): Lookup {
+  return (name) => findText(settings, view, name)?.text;
+}
+
+/** The value of one parameter in a view. Throws ValueError or ExpandError. */
+function evaluate(settings: Settings, view: View, name: ParameterName, text: string): unknown {
+  const expanded = expand(text, lookupIn(settings, view)).trim();
+  return parameterOf(name).kind.parse(expanded, settings.directory);
+}
+
+/** All values in a view, and what is wrong with them. The values are whole only if nothing is. */
+export function evaluateAll(settings: Settings, view: View): { values: Values; problems: Problem[] } {
+  const values: Record<string, unknown> = {};
+  const problems: Problem[] = [];
+  for (const name of PARAMETER_NAMES) {
+    const found = findText(settings, view, name) ?? { key: "", text: "" };
+    try {
+      values[name] = evaluate(settings, view, name, found.text);
+    } catch (error) {
+      problems.push(problemWith(settings, found.key, name, error));
+    }
+  }
+  return { values: values as Values, problems };
+}
+
+/** The value that one setting has for the parameter whose place it takes, e.g. slow_destination_concurrency_limit. */
+export function evaluateAs(settings: Settings, key: string, name: ParameterName): unknown {
+  return evaluate(settings, { kind: "all" }, name, settings.written.get(key) ?? "");
+}
+
+export function problemWith(settings: Settings, key: string, name: string, error: unknown): Problem {
+  if (!(error instanceof ValueError || error instanceof ExpandError)) throw error;
+  return { place: settings.places.get(key) ?? "", text: `parameter ${key || name}: ${error.message}` };
+}
