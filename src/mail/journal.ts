@@ -1,0 +1,57 @@
+/** The records that are appended to a queue file after its content. Each is one JSON object on one line. */
+import type { Attempt } from "./attempt.ts";
+
+/** The waiting recipients (all, or those named) are due at `next`. */
+export interface ScheduleRecord {
+  readonly kind: "schedule";
+  readonly time: number; // ms, when decided
+  readonly next: number; // ms, when due
+  readonly recipients?: readonly number[]; // absent: all that wait
+  readonly scheduled?: true; // asked for by the sender: not to be recomputed when limits change
+}
+
+/** An administrator or a rule put the message on hold. */
+export interface HoldRecord {
+  readonly kind: "hold";
+  readonly time: number;
+  readonly reason: string; // cleaned
+}
+
+/** Released, requeued or force-expired by command; `release` and `requeue` mean: due now. */
+export interface OrderRecord {
+  readonly kind: "release" | "requeue" | "expire";
+  readonly time: number;
+}
+
+/** The delay warning for these recipients is owed (written once each, before the name in bounce/). */
+export interface DelayedRecord {
+  readonly kind: "delayed";
+  readonly time: number;
+  readonly recipients: readonly number[];
+}
+
+/** A report is about to be published as message `report`, or (`reported`) it has been, or none is owed (`dropped`). */
+export interface ReportRecord {
+  readonly kind: "reporting" | "reported" | "dropped";
+  readonly time: number;
+  readonly report: string; // queue id of the NDR; "" for dropped
+  readonly action: ReportAction;
+  readonly recipients: readonly number[];
+}
+export type ReportAction = "failed" | "delayed" | "delivered";
+
+/** A process died while it held the message; `alone` when nothing else was in it. */
+export interface SuspectRecord {
+  readonly kind: "suspect";
+  readonly time: number;
+  readonly alone: boolean;
+}
+
+export type JournalRecord =
+  | Attempt
+  | ScheduleRecord
+  | HoldRecord
+  | OrderRecord
+  | DelayedRecord
+  | ReportRecord
+  | SuspectRecord;

@@ -1,0 +1,45 @@
+/** The line that every recipient of every attempt gets in the log, field by field as Postfix writes it. */
+import type { Attempt } from "./attempt.ts";
+import type { Recipient } from "./envelope.ts";
+
+/** `ID: to=<a>, relay=h[ip]:port, delay=, delays=a/b/c/d, dsn=, status=sent (text)`. Pass it to `log.info`. */
+export function deliveryLine(id: string, recipient: Recipient, attempt: Attempt): string {
+  const delays = attempt.delays ?? [0, 0, 0, 0];
+  const total = delays.reduce((sum, delay) => sum + Math.max(0, delay), 0);
+  const renamed = recipient.original !== undefined && recipient.original !== recipient.address;
+  return [
+    `${id}: to=<${recipient.address}>`,
+    renamed ? `orig_to=<${recipient.original}>` : "",
+    `relay=${relay(attempt)}`,
+    attempt.use !== undefined && attempt.use > 1 ? `conn_use=${attempt.use}` : "",
+    `delay=${formatDelay(total)}`,
+    `delays=${delays.map(formatDelay).join("/")}`,
+    attempt.tls === undefined ? "" : `tls=${attempt.tls.replaceAll(/[\s,]+/g, "/")}`,
+    `dsn=${attempt.dsn}`,
+    `status=${attempt.outcome} (${attempt.text})`,
+  ]
+    .filter((part) => part !== "")
+    .join(", ");
+}
+
+function relay(attempt: Attempt): string {
+  if (attempt.state === "connect") return "none"; // nobody was there; the text names the host
+  const host = attempt.host ?? attempt.to;
+  if (host === undefined) return "none";
+  if (attempt.to === undefined) return host;
+  return attempt.port === undefined ? `${host}[${attempt.to}]` : `${host}[${attempt.to}]:${attempt.port}`;
+}
+
+/**
+ * Milliseconds as seconds with two significant digits, never more than two decimals, no trailing zeros: 0, 0.04, 4.8,
+ * 44, 1234. Whole seconds are never rounded to tens.
+ */
+export function formatDelay(ms: number): string {
+  const value = Number.isFinite(ms) ? Math.max(0, ms) : 0;
+  const unit = value < 1000 ? 10 : value < 10_000 ? 100 : 1000; // the last digit shown, in ms
+  const hundredths = (Math.floor(value / unit + 0.5) * unit) / 10;
+  const whole = Math.floor(hundredths / 100);
+  const rest = hundredths - whole * 100;
+  if (rest === 0) return String(whole);
+  return rest % 10 === 0 ? `${whole}.${rest / 10}` : `${whole}.${rest < 10 ? "0" : ""}${rest}`;
+}

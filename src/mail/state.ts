@@ -1,0 +1,138 @@
+/**
+ * What the journal says of a message: the envelope and the records folded into one value. Pure; every process that
+ * wants to know the state of a message folds it anew from the file.
+ */
+import type { Attempt } from "./attempt.ts";
+import type { Envelope } from "./envelope.ts";
+import type { HoldRecord, JournalRecord, ReportAction } from "./journal.ts";
+
+export interface RecipientState {
+  /** waiting: still to be delivered; sent: a next hop took it; failed: refused for good or given up. */
+  readonly status: "waiting" | "sent" | "failed";
+  readonly attempts: number; // real attempts so far
+  readonly last?: Attempt; // the newest record
+  readonly next?: number; // ms, when due; absent: never deferred
+  readonly scheduled: boolean; // `next` was asked for and is not to be recomputed
+  readonly warned: boolean; // a delay warning is owed or was sent
+  readonly settled: readonly ReportAction[]; // reports that were made, or are not owed
+}
+
+export interface MessageState {
+  readonly recipients: readonly RecipientState[]; // by index, as in the envelope
+  readonly attempts: readonly Attempt[]; // all, oldest first
+  readonly firstDeferred?: number; // ms, when a recipient was first deferred: the lifetime counts from here
+  readonly held?: HoldRecord; // why it is on hold, unless released since
+  readonly forcedExpire: boolean; // to be returned at once
+  readonly isSuspect: boolean; // a process died while it held the message, and no attempt has ended since
+  readonly deathsAlone: number; // deaths since then of processes that held nothing else
+  readonly reporting: ReadonlyMap<string, { action: ReportAction; recipients: readonly number[] }>; // begun, not confirmed
+}
+
+interface Draft {
+  status: RecipientState["status"];
+  attempts: number;
+  last?: Attempt;
+  next?: number;
+  scheduled: boolean;
+  warned: boolean;
+  settled: ReportAction[];
+}
+
+/** Records that name a recipient the envelope does not have are passed over. */
+export function foldJournal(envelope: Envelope, records: readonly JournalRecord[]): MessageState {
+  const recipients: Draft[] = envelope.recipients.map(() => ({
+    status: "waiting",
+    attempts: 0,
+    scheduled: false,
+    warned: false,
+    settled: [],
+  }));
+  const attempts: Attempt[] = [];
+  const reporting = new Map<string, { action: ReportAction; recipients: readonly number[] }>();
+  let firstDeferred: number | undefined;
+  let held: HoldRecord | undefined;
+  let forcedExpire = false;
+  let isSuspect = false;
+  let deathsAlone = 0;
+
+  const named = (indexes: readonly number[]) =>
+    indexes.map((index) => recipients[index]).filter((recipient) => recipient !== undefined);
+  const waiting = () => recipients.filter((recipient) => recipient.status === "waiting");
+
+  for (const record of records) {
+    switch (record.kind) {
+      case "attempt": {
+        const recipient = recipients[record.recipient];
+        if (recipient === undefined) break;
+        attempts.push(record);
+        if (!record.suspended) {
+          isSuspect = false;
+          deathsAlone = 0;
+        }
+        recipient.attempts = Math.max(recipient.attempts, record.attempt);
+        if (recipient.status !== "waiting") break; // decided is decided
+        recipient.last = record;
+        if (record.outcome === "sent") recipient.status = "sent";
+        else if (record.outcome === "deferred") firstDeferred ??= record.time;
+        else recipient.status = "failed";
+        break;
+      }
+      case "schedule":
+        for (const recipient of record.recipients ? named(record.recipients) : waiting()) {
+          recipient.next = record.next;
+          recipient.scheduled = record.scheduled === true;
+        }
+        break;
+      case "hold":
+        held = record;
+        break;
+      case "release":
+      case "requeue":
+        held = undefined;
+        for (const recipient of waiting()) {
+          recipient.next = record.time;
+          recipient.scheduled = false;
+        }
+        break;
+      case "expire":
+        held = undefined;
+        forcedExpire = true;
+        break;
+      case "delayed":
+        for (const recipient of named(record.recipients)) recipient.warned = true;
+        break;
+      case "reporting":
+        reporting.set(record.report, { action: record.action, recipients: record.recipients });
+        break;
+      case "reported":
+      case "dropped":
+        reporting.delete(record.report);
+        for (const recipient of named(record.recipients)) recipient.settled.push(record.action);
+        break;
+      case "suspect":
+        isSuspect = true;
+        if (record.alone) deathsAlone += 1;
+        break;
+    }
+  }
+  return {
+    recipients,
+    attempts,
+    ...(firstDeferred === undefined ? {} : { firstDeferred }),
+    ...(held === undefined ? {} : { held }),
+    forcedExpire,
+    isSuspect,
+    deathsAlone,
+    reporting,
+  };
+}
+
+/** The earliest time at which a waiting recipient is due; undefined when none waits or none was scheduled. */
+export function nextDue(state: MessageState): number | undefined {
+  let next: number | undefined;
+  for (const recipient of state.recipients) {
+    if (recipient.status !== "waiting" || recipient.next === undefined) continue;
+    if (next === undefined || recipient.next < next) next = recipient.next;
+  }
+  return next;
+}
