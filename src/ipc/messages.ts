@@ -1,0 +1,175 @@
+/**
+ * Everything that processes say to each other: one closed union, one JSON object a line. A word is only a hint (the
+ * first law): each may be lost with the process that said it, and the next scan of a directory repairs it.
+ *
+ *   door (smtpd, pickup, bounce, hold, corrupt) -> cleanup   new, appeared          <- flow
+ *   feeder (cleanup, defer)                     -> qmgr      admitted               <- grant, scan, order
+ *   owner (cleanup, defer, hold, bounce, corrupt) -> qmgr    done                   <- order
+ *   agent (smtp, maildir)                       -> qmgr      inventory, report      <- deliver, ack
+ *   command (sces-queue, http)                  -> qmgr      command                <- reply, concluded
+ *   command (sces)                              -> master    command                <- reply
+ */
+import type { Attempt } from "../mail/attempt.ts";
+import type { Envelope, Recipient } from "../mail/envelope.ts";
+
+export const PROTOCOL_VERSION = 1;
+
+/** First line on every connection, both ways. Another version ends the connection. */
+export interface Hello {
+  readonly type: "hello";
+  readonly version: number;
+  readonly name: string; // process name, e.g. "smtp"; commands: "command"
+  readonly pid: number;
+  readonly transports?: readonly string[]; // agents: what they deliver
+  readonly alone?: true; // agent: takes one suspect message at a time
+  readonly credit?: number; // agents: how many deliveries they hold at once
+}
+
+/** A queue file in incoming/, as its writer knows it. */
+export interface New {
+  readonly type: "new";
+  readonly envelope: Envelope;
+  readonly offset: number; // content offset in bytes
+  readonly length: number; // content length in bytes
+}
+/** Names in incoming/ that have a history: read the file. */
+export interface Appeared {
+  readonly type: "appeared";
+  readonly ids: readonly string[];
+}
+/** How doors are to treat their clients while incoming/ is behind. */
+export interface Flow {
+  readonly type: "flow";
+  readonly delayMs: number; // pause before each reply to end of data
+  readonly stop: boolean; // refuse new mail for now (451 4.3.2)
+}
+
+/** The feeder may move so many more messages to active/. */
+export interface Grant {
+  readonly type: "grant";
+  readonly count: number;
+}
+/** Messages that are now in active/. */
+export interface Admitted {
+  readonly type: "admitted";
+  readonly entries: readonly Admission[];
+}
+export interface Admission {
+  readonly id: string;
+  readonly envelope?: Envelope; // absent: qmgr reads the file
+  readonly offset?: number;
+  readonly length?: number;
+  readonly fresh?: true; // no journal yet: nothing to read
+}
+/** To defer: look for what is due. */
+export interface Scan {
+  readonly type: "scan";
+  readonly all?: true; // whether due or not (flush ALL)
+}
+
+export type Verb = "flush" | "hold" | "release" | "delete" | "requeue" | "expire";
+export interface Target {
+  readonly id: string;
+  readonly queue?: string; // where the asker saw it
+}
+/** From a command to qmgr; status, reload and stop to master. */
+export interface Command {
+  readonly type: "command";
+  readonly request: number;
+  readonly verb: Verb | "status" | "ping" | "reload" | "stop";
+  readonly targets: readonly Target[]; // empty with flush: all that is deferred
+  readonly reason?: string; // hold
+  readonly wait?: true; // flush: say `concluded` for each message affected
+}
+/** What became of a message that a command waits for. */
+export interface Concluded {
+  readonly type: "concluded";
+  readonly request: number;
+  readonly id: string;
+  readonly fate: "sent" | "deferred" | "bounced" | "held" | "deleted" | "corrupt"; // the worst of its recipients
+  readonly text: string; // the last attempt's words, cleaned
+}
+export interface Reply {
+  readonly type: "reply";
+  readonly request: number;
+  readonly affected: readonly string[]; // ids
+  readonly later: readonly string[]; // of these, done after the current attempt
+  readonly missing: readonly string[]; // not to be found, or nothing to do for this verb
+  readonly error?: string;
+  readonly status?: unknown; // for status
+}
+/** From qmgr to the owner of a directory; answered by done. */
+export interface Order {
+  readonly type: "order";
+  readonly request: number;
+  readonly verb: Verb;
+  readonly ids: readonly string[];
+  readonly reason?: string;
+}
+export interface Done {
+  readonly type: "done";
+  readonly request: number;
+  readonly affected: readonly string[];
+  readonly missing: readonly string[];
+}
+
+/** A delivery: some recipients of one message to one next hop, in one transaction. */
+export interface Deliver {
+  readonly type: "deliver";
+  readonly job: number; // unique while qmgr lives
+  readonly id: string; // file active/<id>
+  readonly transport: string;
+  readonly nexthop: string; // "example.org", "[192.0.2.1]:25", "[host]:587"; as route() said
+  readonly sender: string;
+  readonly recipients: readonly DeliverRecipient[];
+  readonly offset: number;
+  readonly length: number;
+  readonly arrival: number; // ms
+  readonly queued: number; // ms, when it came to active/
+  readonly ret?: "FULL" | "HDRS";
+  readonly envid?: string;
+  readonly smtputf8?: true;
+  readonly body?: "8BITMIME";
+  readonly brief?: true; // a single recipient, first try: if sent, no record is needed
+}
+export interface DeliverRecipient extends Recipient {
+  readonly index: number;
+  readonly attempt: number; // the number that this attempt gets
+}
+/** What became of a delivery. Repeated until acknowledged. */
+export interface Report {
+  readonly type: "report";
+  readonly job: number;
+  readonly id: string;
+  readonly results: readonly Attempt[]; // one for each recipient of the delivery that was tried
+  readonly fault?: string; // connection or handshake failed: negative feedback for the destination, in the log's words
+  readonly recorded: boolean; // the results are in the journal and synced
+  readonly damaged?: string; // the file cannot be read: why
+}
+export interface Ack {
+  readonly type: "ack";
+  readonly jobs: readonly number[];
+}
+/** An agent to a new qmgr: every report that no qmgr has acknowledged; nothing else is in its hands. */
+export interface Inventory {
+  readonly type: "inventory";
+  readonly reports: readonly Report[];
+}
+
+export type Message =
+  | Hello
+  | New
+  | Appeared
+  | Flow
+  | Grant
+  | Admitted
+  | Scan
+  | Command
+  | Reply
+  | Concluded
+  | Order
+  | Done
+  | Deliver
+  | Report
+  | Ack
+  | Inventory;

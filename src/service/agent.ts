@@ -1,0 +1,155 @@
+/**
+ * The skeleton of a delivery agent: takes deliveries from qmgr, has them carried out, and is the one who writes down
+ * what became of them. A delivery lives through these states:
+ *
+ *   running    handed to `deliver`                       -> recording, or dropped when qmgr is lost before the final dot
+ *   recording  the outcome is being written and synced   -> reported
+ *   reported   qmgr was told; told again to the next one -> gone when acknowledged
+ */
+import { spoolError } from "../base/errors.ts";
+import type { Client } from "../ipc/client.ts";
+import type { Deliver, Report } from "../ipc/messages.ts";
+import type { Attempt } from "../mail/attempt.ts";
+import { deliveryLine } from "../mail/log-line.ts";
+import { appendRecords, appendSynced } from "../spool/journal.ts";
+import { queuePath } from "../spool/queues.ts";
+import type { Context, Service } from "./service.ts";
+
+export interface DeliveryResult {
+  readonly results: readonly Attempt[]; // one for each recipient of the delivery
+  readonly fault?: string; // connection or handshake failed: negative feedback
+  readonly damaged?: string; // the queue file cannot be read: why; then no results
+}
+
+export interface DeliveryHooks {
+  /** The final dot is about to go out: from here on the delivery is carried to its end whatever happens. */
+  pastFinalDot(): void;
+}
+
+export interface AgentOptions {
+  readonly transports: readonly string[];
+  readonly credit: number; // deliveries at once
+  deliver(delivery: Deliver, hooks: DeliveryHooks, signal: AbortSignal): Promise<DeliveryResult>;
+  reload?: NonNullable<Service["reload"]>;
+  /** After the last delivery: close what is open. */
+  stop?(): Promise<void> | void;
+}
+
+interface Running {
+  readonly controller: AbortController;
+  pastFinalDot: boolean;
+}
+
+export function runAgent(context: Context, options: AgentOptions): Service {
+  const { log } = context;
+  const running = new Map<Deliver, Running>();
+  const unacknowledged = new Map<number, Report>();
+  let linkOpen = false;
+  let introduced = false;
+  let stopping = false;
+  let client: Client | undefined;
+  let drained: (() => void) | undefined;
+
+  /** A new qmgr hears everything at once, when nothing is under way any more. */
+  function introduce(): void {
+    if (!linkOpen || introduced || running.size > 0) return;
+    introduced = true;
+    client?.send({ type: "inventory", reports: [...unacknowledged.values()] });
+  }
+
+  async function carryOut(delivery: Deliver): Promise<void> {
+    context.busy();
+    const state: Running = { controller: new AbortController(), pastFinalDot: false };
+    running.set(delivery, state);
+    const hooks: DeliveryHooks = {
+      pastFinalDot() {
+        state.pastFinalDot = true;
+      },
+    };
+    const result = await options.deliver(delivery, hooks, state.controller.signal);
+    // Given up because qmgr was lost: whoever comes next hands it out again.
+    const dropped = state.controller.signal.aborted && !state.pastFinalDot;
+    if (!dropped) {
+      const recorded = result.damaged === undefined && (await record(delivery, result.results));
+      report(delivery, result, recorded);
+    }
+    running.delete(delivery);
+    introduce();
+    if (running.size === 0) {
+      drained?.();
+      if (unacknowledged.size === 0) context.idle();
+    }
+  }
+
+  /** Returns whether what qmgr is told is also in the file. A full disk is no reason to forget an outcome. */
+  async function record(delivery: Deliver, results: readonly Attempt[]): Promise<boolean> {
+    const isSent = results.length === 1 && results[0]?.outcome === "sent";
+    if (delivery.brief && isSent) return true;
+    const path = queuePath("active", delivery.id);
+    try {
+      if (results.every((attempt) => attempt.outcome === "deferred")) appendRecords(path, results);
+      else await appendSynced(path, results);
+      return true;
+    } catch (error) {
+      log.warn(`${delivery.id}: cannot record the outcome, it is kept in memory: ${spoolError("", error).message}`);
+      return false;
+    }
+  }
+
+  function report(delivery: Deliver, result: DeliveryResult, recorded: boolean): void {
+    for (const attempt of result.results) {
+      const recipient = delivery.recipients.find((one) => one.index === attempt.recipient);
+      if (recipient !== undefined) log.info(deliveryLine(delivery.id, recipient, attempt));
+    }
+    const told: Report = {
+      type: "report",
+      job: delivery.job,
+      id: delivery.id,
+      results: result.results,
+      recorded,
+      ...(result.fault === undefined ? {} : { fault: result.fault }),
+      ...(result.damaged === undefined ? {} : { damaged: result.damaged }),
+    };
+    unacknowledged.set(delivery.job, told);
+    if (introduced) client?.send(told);
+  }
+
+  client = context.dial(
+    "qmgr",
+    {
+      onOpen() {
+        linkOpen = true;
+        introduce();
+      },
+      onMessage(message) {
+        if (message.type === "deliver") {
+          // What comes after the order to stop is not begun: qmgr has it back when this process is gone.
+          if (!stopping) void carryOut(message);
+        } else if (message.type === "ack") {
+          for (const job of message.jobs) unacknowledged.delete(job);
+          if (running.size === 0 && unacknowledged.size === 0) context.idle();
+        }
+      },
+      onClose() {
+        linkOpen = false;
+        introduced = false;
+        for (const state of running.values()) if (!state.pastFinalDot) state.controller.abort();
+      },
+    },
+    { transports: options.transports, credit: options.credit, ...(context.alone ? { alone: true as const } : {}) },
+  );
+  context.idle();
+
+  return {
+    ...(options.reload === undefined ? {} : { reload: options.reload }),
+    async stop() {
+      stopping = true;
+      if (running.size > 0) {
+        await new Promise<void>((resolve) => {
+          drained = resolve;
+        });
+      }
+      await options.stop?.();
+    },
+  };
+}

@@ -1,0 +1,57 @@
+/**
+ * The right to bring messages to active/. qmgr grants room, the feeder (cleanup, defer) moves so many files and says
+ * which; both are forgotten when qmgr goes away, and the next one grants anew.
+ */
+import type { Client } from "../ipc/client.ts";
+import type { Admission, Message } from "../ipc/messages.ts";
+import type { Context } from "./service.ts";
+
+export interface FeederEvents {
+  /** There is room (again), or qmgr has come: bring what waits. */
+  onRoom(): void;
+  onMessage(message: Message, client: Client): void;
+}
+
+export class Feeder {
+  #room = 0;
+  #batch: Admission[] = [];
+  readonly #client: Client;
+
+  constructor(context: Context, events: FeederEvents) {
+    this.#client = context.dial("qmgr", {
+      onMessage: (message) => {
+        if (message.type === "grant") {
+          this.#room += message.count;
+          events.onRoom();
+        } else {
+          events.onMessage(message, this.#client);
+        }
+      },
+      onClose: () => {
+        // What was moved but not said is found in active/ by the next qmgr.
+        this.#room = 0;
+        this.#batch = [];
+      },
+    });
+  }
+
+  /** How many messages may be moved now. */
+  get room(): number {
+    return this.#room;
+  }
+
+  /** The message is in active/ now. Said at the end of this turn, with all others. */
+  admitted(admission: Admission): void {
+    this.#room -= 1;
+    this.#batch.push(admission);
+    if (this.#batch.length === 1) queueMicrotask(() => this.#say());
+  }
+
+  #say(): void {
+    const entries = this.#batch;
+    this.#batch = [];
+    for (let at = 0; at < entries.length; at += 1000) {
+      this.#client.send({ type: "admitted", entries: entries.slice(at, at + 1000) });
+    }
+  }
+}
