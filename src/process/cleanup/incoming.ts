@@ -1,0 +1,242 @@
+/**
+ * The owner of incoming/. A message there is in one of these states:
+ *
+ *   hinted    a door has just told of it                      -> admitted at once if there is room, else waiting
+ *   waiting   in the backlog, or only on disk if that is full -> admitted, held, or changed by an order
+ *   unknown   on disk, no hint came (crash, lost hint)        -> waiting, by the next scan
+ */
+import { readdirSync, lstatSync, renameSync } from "node:fs";
+import { isGone, messageOf, ScesError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { clean } from "../../base/text.ts";
+import type { Config } from "../../config/config.ts";
+import type { Admission, Verb } from "../../ipc/messages.ts";
+import type { Envelope } from "../../mail/envelope.ts";
+import { readQueueFile } from "../../spool/file.ts";
+import { appendRecords, appendSynced } from "../../spool/journal.ts";
+import { moveMessage, removeMessage } from "../../spool/moves.ts";
+import { quarantine } from "../../spool/quarantine.ts";
+import { DROP, parseName, queuePath } from "../../spool/queues.ts";
+import { Scan } from "../../spool/scan.ts";
+import { sweepTemps } from "../../spool/temp.ts";
+import { Backlog, type Waiting } from "./backlog.ts";
+import { matchHoldRules } from "./hold-rules.ts";
+
+const BACKLOG_LIMIT = 10_000;
+/** More than this many in one turn would keep new hints waiting. */
+const TURN = 200;
+
+export interface Room {
+  readonly room: number;
+  admitted(admission: Admission): void;
+}
+
+export class Incoming {
+  readonly #log: Log;
+  readonly #wake: (process: string) => void;
+  readonly #backlog = new Backlog(BACKLOG_LIMIT);
+  #config: Config;
+  #room: Room = { room: 0, admitted() {} };
+  #scan: Scan | undefined;
+  #again = false; // asked for while a scan was under way
+  #pumping = false;
+
+  constructor(config: Config, log: Log, wake: (process: string) => void) {
+    this.#config = config;
+    this.#log = log;
+    this.#wake = wake;
+  }
+
+  set room(room: Room) {
+    this.#room = room;
+  }
+
+  set config(config: Config) {
+    this.#config = config;
+  }
+
+  /** How many messages wait, as far as is known here. */
+  get waiting(): number {
+    return this.#backlog.size;
+  }
+
+  /** A door wrote a message. */
+  appeared(waiting: Waiting): void {
+    if (this.#backlog.size === 0 && this.#room.room > 0) this.#admit(waiting);
+    else this.#backlog.add(waiting);
+  }
+
+  /** Brings to active/ what there is room for. */
+  pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    let turn = TURN;
+    while (this.#room.room > 0 && turn > 0) {
+      const waiting = this.#backlog.take();
+      if (waiting === undefined) break;
+      this.#admit(waiting);
+      turn -= 1;
+    }
+    this.#pumping = false;
+    if (turn === 0) setImmediate(() => this.pump());
+    else if (this.#backlog.isIncomplete && this.#backlog.size < BACKLOG_LIMIT / 2) this.rescan();
+  }
+
+  /** Looks for messages that nobody told of. Goes on in slices. */
+  rescan(): void {
+    if (this.#scan !== undefined) {
+      this.#again = true; // what came since may stand where this one has been
+      return;
+    }
+    this.#backlog.isIncomplete = false;
+    this.#scan = new Scan("incoming");
+    this.#continueScan();
+  }
+
+  /** Temp files of dead processes; to be called at start, before anything else. */
+  sweep(): void {
+    const swept = sweepTemps("incoming");
+    if (swept > 0)
+      this.#log.info(`removed ${swept} unfinished file${swept === 1 ? "" : "s"} of processes that are gone`);
+  }
+
+  /** Files that somebody put straight into incoming/: pickup takes them from drop/; anything but a plain file is kept apart. */
+  moveForeign(): void {
+    let moved = 0;
+    for (const name of readdirSync("incoming", { encoding: "buffer" })) {
+      if (name[0] === 0x2e || parseName(name.toString("latin1")) !== undefined) continue;
+      const path = Buffer.concat([Buffer.from("incoming/"), name]);
+      const stat = lstatSync(path, { throwIfNoEntry: false });
+      if (stat === undefined) continue;
+      if (!stat.isFile() || stat.nlink !== 1) {
+        this.#quarantine(name, stat.isFile() ? "a file with several names" : "no regular file");
+        continue;
+      }
+      const target = freeName(name);
+      try {
+        renameSync(path, Buffer.concat([Buffer.from(`${DROP}/`), target]));
+        moved += 1;
+      } catch (error) {
+        if (!isGone(error)) this.#log.warn(`cannot move a foreign file from incoming to ${DROP}: ${messageOf(error)}`);
+      }
+    }
+    if (moved > 0) this.#wake("pickup");
+  }
+
+  /** An order of qmgr for a message here. */
+  async execute(verb: Verb, id: string, reason: string): Promise<boolean> {
+    const path = queuePath("incoming", id);
+    switch (verb) {
+      case "flush":
+      case "requeue":
+        return lstatSync(path, { throwIfNoEntry: false }) !== undefined; // first in line as it is
+      case "release":
+        return false;
+      case "hold":
+        this.#backlog.forget(id);
+        return this.#hold(id, reason);
+      case "delete": {
+        this.#backlog.forget(id);
+        const isRemoved = removeMessage(id, "incoming");
+        if (isRemoved) this.#log.info(`${id}: removed`);
+        return isRemoved;
+      }
+      case "expire":
+        this.#backlog.forget(id);
+        try {
+          await appendSynced(path, [{ kind: "expire", time: Date.now() }]);
+        } catch (error) {
+          if (error instanceof ScesError && error.code === "FILE_GONE") return false;
+          throw error;
+        }
+        this.appeared({ id });
+        return true;
+    }
+  }
+
+  #continueScan(): void {
+    const scan = this.#scan;
+    if (scan === undefined) return;
+    for (const { id, generation } of scan.next(1000)) {
+      if (generation === 0) this.#backlog.add({ id });
+    }
+    this.pump();
+    // A full backlog ends the scan; what is left is found by the next.
+    if (scan.ended || this.#backlog.isIncomplete) {
+      scan.close();
+      this.#scan = undefined;
+      if (this.#again && !this.#backlog.isIncomplete) this.rescan();
+      this.#again = false;
+    } else {
+      setImmediate(() => this.#continueScan());
+    }
+  }
+
+  #admit(waiting: Waiting): void {
+    const { id } = waiting;
+    try {
+      const known = waiting.envelope === undefined ? this.#read(id) : (waiting as Required<Waiting>);
+      if (known === undefined) return;
+      const { envelope, offset, length } = known;
+      if (envelope !== undefined) {
+        const match = matchHoldRules(this.#config, envelope);
+        if (match !== undefined) {
+          const to = envelope.recipients[0]?.address ?? "";
+          const words = match.reason === "" ? "held by a rule" : match.reason;
+          const from = envelope.client ? `${envelope.client.name}[${envelope.client.address}]` : envelope.origin;
+          this.#log.info(
+            `${id}: hold: ${clean(match.about, 200)} from ${from}; from=<${envelope.sender}> to=<${to}>: ${words}`,
+          );
+          this.#hold(id, `${words} (${clean(match.about, 200)})`);
+          return;
+        }
+        this.#log.info(`${id}: message-id=${envelope.messageId ?? "<>"}`);
+      }
+      if (!moveMessage(id, "incoming", "active")) return;
+      this.#room.admitted(envelope === undefined ? { id } : { id, envelope, offset, length, fresh: true });
+    } catch (error) {
+      if (error instanceof ScesError && error.code === "FILE_GONE") return;
+      if (error instanceof ScesError && error.code === "FILE_DAMAGED") this.#quarantine(id, error.message);
+      else this.#log.warn(`${id}: stays in incoming for now: ${messageOf(error)}`);
+    }
+  }
+
+  /** A message that no hint described. What has a history is passed on by its id alone: rules are for new mail. */
+  #read(id: string): { envelope?: Envelope; offset: number; length: number } {
+    const file = readQueueFile(queuePath("incoming", id));
+    if (file.envelope.id !== id) throw new ScesError("FILE_DAMAGED", `its envelope is that of ${file.envelope.id}`);
+    const { offset, length } = file;
+    if (file.records.length > 0 || file.unreadable > 0) return { offset, length };
+    return { envelope: file.envelope, offset, length };
+  }
+
+  #hold(id: string, reason: string): boolean {
+    try {
+      appendRecords(queuePath("incoming", id), [{ kind: "hold", time: Date.now(), reason: clean(reason, 500) }]);
+    } catch (error) {
+      if (error instanceof ScesError && error.code === "FILE_GONE") return false;
+      throw error;
+    }
+    const isHeld = moveMessage(id, "incoming", "hold");
+    if (isHeld) this.#log.info(`${id}: placed on hold`);
+    return isHeld;
+  }
+
+  #quarantine(name: string | Buffer, reason: string): void {
+    const kept = quarantine("incoming", name, "cleanup", reason);
+    if (kept === undefined) return;
+    this.#log.warn(`saving corrupt file "${kept}" from queue "incoming" to queue "corrupt": ${reason}`);
+    this.#wake("corrupt");
+  }
+}
+
+/** The name under which a foreign file goes to drop/: its own, unless that is taken. */
+function freeName(name: Buffer): Buffer {
+  const taken = (candidate: Buffer) =>
+    lstatSync(Buffer.concat([Buffer.from(`${DROP}/`), candidate]), { throwIfNoEntry: false }) !== undefined;
+  if (!taken(name)) return name;
+  for (let number = 1; ; number += 1) {
+    const candidate = Buffer.concat([Buffer.from(`${Date.now()}-${number}-`), name]).subarray(-250);
+    if (!taken(candidate)) return candidate;
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * The owner of corrupt/. An object there (a damaged queue file under its id, anything else under a name that begins
+ * with f) is
+ *
+ *   new      its reason file is writable        -> told, by a notice to the postmaster
+ *   told     its reason file is read-only       -> removed after corrupt_retention_time
+ *   or leaves at any time: recovered, or deleted by order
+ */
+import { lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { isGone, messageOf, ScesError, spoolError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { clean } from "../../base/text.ts";
+import type { Verb } from "../../ipc/messages.ts";
+import type { OrderRecord } from "../../mail/journal.ts";
+import { isQueueId } from "../../mail/queue-id.ts";
+import { openContent, readQueueFile } from "../../spool/file.ts";
+import { appendSynced } from "../../spool/journal.ts";
+import { moveMessage } from "../../spool/moves.ts";
+import { removeReason, writeReason } from "../../spool/quarantine.ts";
+import { DROP, queuePath } from "../../spool/queues.ts";
+import { sweepTemps } from "../../spool/temp.ts";
+import { reasonState } from "../../spool/told.ts";
+
+const SUFFIX = ".reason";
+/** A reason is written before its object comes; after this long the object never will. */
+const ORPHAN_MS = 60_000;
+/** As quarantine() makes them. */
+const FOREIGN = /^f\d+\.\d+\.\d+\.([A-Za-z0-9._-]*)$/;
+const DROPPABLE = /^[^.].*\.(?:eml|json)$/i;
+const CHUNK = 256 * 1024;
+
+export interface KeptOptions {
+  readonly log: Log;
+  now(): number; // ms
+  retentionMs(): number; // 0: for ever
+  /** Messages with a history are in incoming/. */
+  appeared(ids: readonly string[]): void;
+  /** There is something in drop/. */
+  dropped(): void;
+}
+
+export interface News {
+  readonly name: string;
+  readonly since: number; // ms
+}
+
+export class Kept {
+  readonly #options: KeptOptions;
+  readonly #log: Log;
+
+  constructor(options: KeptOptions) {
+    this.#options = options;
+    this.#log = options.log;
+  }
+
+  /** Reasons that somebody was writing when he ended. To be called at start. */
+  sweepTemps(): void {
+    sweepTemps("corrupt");
+  }
+
+  /** Looks at everything; returns what nobody was told of yet, oldest first. Throws SPOOL_IO. */
+  async sweep(): Promise<News[]> {
+    const { objects, reasons } = list();
+    const news: News[] = [];
+    for (const name of reasons) if (!objects.has(name)) this.#removeOrphan(name);
+    let count = 0;
+    for (const name of objects) {
+      count += 1;
+      if (count % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+      const state = reasonState(name);
+      if (state === undefined) this.#supplyReason(name);
+      else if (this.#isOver(state.since)) this.#retire(name);
+      else if (!state.isTold) news.push({ name, since: state.since });
+    }
+    return news.sort((one, other) => one.since - other.since);
+  }
+
+  /** An order of qmgr for an object here. Throws SPOOL_IO or SPOOL_FULL. */
+  async execute(verb: Verb, name: string): Promise<boolean> {
+    if (!isQueueId(name) && !FOREIGN.test(name)) return false;
+    if (verb === "delete") {
+      const isRemoved = this.#remove(name);
+      if (isRemoved) this.#log.info(`${name}: removed`);
+      return isRemoved;
+    }
+    if (verb !== "release" && verb !== "requeue") return false;
+    return isQueueId(name) ? this.#recover(name, verb) : this.#dropAgain(name);
+  }
+
+  /** Back to incoming/, if all of it can be read. A damaged journal is no obstacle: its readers pass over it. */
+  async #recover(id: string, verb: OrderRecord["kind"]): Promise<boolean> {
+    const path = queuePath("corrupt", id);
+    try {
+      const { envelope } = readQueueFile(path);
+      if (envelope.id !== id) throw new ScesError("FILE_DAMAGED", `its envelope is that of ${envelope.id}`);
+      await verifyContent(path);
+      await appendSynced(path, [{ kind: verb, time: this.#options.now() }]);
+    } catch (error) {
+      if (!(error instanceof ScesError)) throw error;
+      if (error.code === "FILE_GONE") return false;
+      if (error.code !== "FILE_DAMAGED") throw error;
+      this.#log.warn(`${id}: cannot be recovered: ${error.message}`);
+      return false;
+    }
+    if (!moveMessage(id, "corrupt", "incoming")) return false;
+    removeReason(id);
+    this.#log.info(`${id}: recovered from quarantine`);
+    this.#options.appeared([id]);
+    return true;
+  }
+
+  /** A dropped file gets another chance; whether it is better than before pickup will see. */
+  #dropAgain(name: string): boolean {
+    const stat = lstatSync(`corrupt/${name}`, { throwIfNoEntry: false });
+    if (stat === undefined) return false;
+    const plain = FOREIGN.exec(name)?.[1] ?? "";
+    if (!stat.isFile() || stat.nlink > 1 || !DROPPABLE.test(plain)) {
+      this.#log.warn(`${name}: cannot be recovered: only plain files named .eml or .json can go back to ${DROP}/`);
+      return false;
+    }
+    const isFree = lstatSync(`${DROP}/${plain}`, { throwIfNoEntry: false }) === undefined;
+    const target = isFree ? plain : name; // nobody else uses such a name
+    try {
+      renameSync(`corrupt/${name}`, `${DROP}/${target}`);
+    } catch (error) {
+      if (isGone(error)) return false;
+      throw spoolError(`moving corrupt/${name} to ${DROP}`, error);
+    }
+    removeReason(name);
+    this.#log.info(`${name}: recovered from quarantine as ${DROP}/${target}`);
+    this.#options.dropped();
+    return true;
+  }
+
+  #isOver(since: number): boolean {
+    const keepMs = this.#options.retentionMs();
+    return keepMs > 0 && this.#options.now() - since > keepMs;
+  }
+
+  #retire(name: string): void {
+    try {
+      if (this.#remove(name)) this.#log.info(`${name}: removed from quarantine after corrupt_retention_time`);
+    } catch (error) {
+      this.#log.warn(messageOf(error));
+    }
+  }
+
+  /** The object, whatever it is, then its reason. */
+  #remove(name: string): boolean {
+    if (lstatSync(`corrupt/${name}`, { throwIfNoEntry: false }) === undefined) return false;
+    try {
+      rmSync(`corrupt/${name}`, { recursive: true, force: true });
+    } catch (error) {
+      throw spoolError(`removing corrupt/${name}`, error);
+    }
+    removeReason(name);
+    return true;
+  }
+
+  #removeOrphan(name: string): void {
+    const state = reasonState(name);
+    if (state === undefined || Math.abs(this.#options.now() - state.since) < ORPHAN_MS) return;
+    removeReason(name);
+  }
+
+  /** The disk was full when it came, or somebody put it here: without a reason it could be kept for ever. */
+  #supplyReason(name: string): void {
+    writeReason(name, {
+      time: this.#options.now(),
+      by: "corrupt",
+      from: "corrupt",
+      name: clean(name, 255),
+      reason: "not known: none was written when it came here",
+    });
+  }
+}
+
+function list(): { objects: ReadonlySet<string>; reasons: ReadonlySet<string> } {
+  const objects = new Set<string>();
+  const reasons = new Set<string>();
+  try {
+    for (const name of readdirSync("corrupt")) {
+      if (name.startsWith(".")) continue;
+      if (name.endsWith(SUFFIX)) reasons.add(name.slice(0, -SUFFIX.length));
+      else objects.add(name);
+    }
+    return { objects, reasons };
+  } catch (error) {
+    throw spoolError("listing corrupt", error);
+  }
+}
+
+/** Throws FILE_DAMAGED if the content is not what was written. */
+async function verifyContent(path: string): Promise<void> {
+  const content = openContent(path, 0);
+  try {
+    for await (const chunk of content.chunks(CHUNK)) void chunk; // only its checksum is wanted
+  } finally {
+    content.close();
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The owner of deferred/, which may hold millions: nothing is kept in memory but the place where a scan is, and the
+ * messages that a command named. A file's mtime says when it is due (the journal is the truth, mtime its index), so
+ * a scan only stats.
+ */
+import { lstatSync, type Stats } from "node:fs";
+import { messageOf, ScesError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { clean } from "../../base/text.ts";
+import type { Config } from "../../config/config.ts";
+import type { Admission, Verb } from "../../ipc/messages.ts";
+import type { JournalRecord } from "../../mail/journal.ts";
+import { foldJournal, nextDue } from "../../mail/state.ts";
+import { readQueueFile } from "../../spool/file.ts";
+import { appendRecords, appendSynced, setDue } from "../../spool/journal.ts";
+import { moveMessage, removeMessage } from "../../spool/moves.ts";
+import { quarantine } from "../../spool/quarantine.ts";
+import { queuePath } from "../../spool/queues.ts";
+import { Scan } from "../../spool/scan.ts";
+
+export interface Room {
+  readonly room: number;
+  admitted(admission: Admission): void;
+}
+
+const SLICE = 500;
+
+export class Deferred {
+  readonly #log: Log;
+  readonly #wake: (process: string) => void;
+  #config: Config;
+  #room: Room = { room: 0, admitted() {} };
+  #scan: Scan | undefined;
+  #found: string[] = []; // listed by the scan, not yet looked at
+  #flushStarted = 0; // ms; a scan that takes all passes over what was deferred again since
+  #again: "due" | "all" | undefined; // asked for while a scan was under way
+  readonly #named = new Set<string>(); // to be tried now, by command
+  #busy = false;
+
+  constructor(config: Config, log: Log, wake: (process: string) => void) {
+    this.#config = config;
+    this.#log = log;
+    this.#wake = wake;
+  }
+
+  set room(room: Room) {
+    this.#room = room;
+  }
+
+  set config(config: Config) {
+    this.#config = config;
+  }
+
+  /** qmgr's word: bring what is due, or all. */
+  scan(all: boolean): void {
+    if (this.#scan !== undefined) {
+      if (all || this.#again === undefined) this.#again = all ? "all" : "due";
+      return;
+    }
+    this.#scan = new Scan("deferred");
+    this.#flushStarted = all ? Date.now() : 0;
+    this.pump();
+  }
+
+  /** Goes on where room ended. */
+  pump(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    setImmediate(() => {
+      this.#busy = false;
+      if (this.#slice()) this.pump();
+    });
+  }
+
+  async execute(verb: Verb, id: string, reason: string): Promise<boolean> {
+    const path = queuePath("deferred", id);
+    switch (verb) {
+      case "release":
+        return false;
+      case "hold": {
+        if (!(await this.#note(path, { kind: "hold", time: Date.now(), reason: clean(reason, 500) }))) return false;
+        const isHeld = moveMessage(id, "deferred", "hold");
+        if (isHeld) this.#log.info(`${id}: placed on hold`);
+        return isHeld;
+      }
+      case "delete": {
+        this.#named.delete(id);
+        const isRemoved = removeMessage(id, "deferred");
+        if (isRemoved) this.#log.info(`${id}: removed`);
+        return isRemoved;
+      }
+      case "flush":
+        if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
+        break;
+      case "requeue":
+      case "expire":
+        if (!(await this.#note(path, { kind: verb, time: Date.now() }))) return false;
+        if (verb === "requeue") this.#log.info(`${id}: requeued`);
+        break;
+    }
+    this.#named.add(id);
+    this.pump();
+    return true;
+  }
+
+  /** Writes an order down; false if the message is gone. Due now, also for a later scan. */
+  async #note(path: string, record: JournalRecord): Promise<boolean> {
+    try {
+      await appendSynced(path, [record]);
+      setDue(path, Date.now());
+      return true;
+    } catch (error) {
+      if (error instanceof ScesError && error.code === "FILE_GONE") return false;
+      throw error;
+    }
+  }
+
+  /** A little work; returns whether there is more that can be done now. */
+  #slice(): boolean {
+    if (this.#room.room <= 0) return false; // onRoom comes back
+    for (const id of this.#named) {
+      this.#named.delete(id);
+      this.#bring(id);
+      if (this.#room.room <= 0) return false;
+    }
+    const scan = this.#scan;
+    if (scan === undefined) return false;
+    try {
+      if (this.#found.length === 0) {
+        for (const { id, generation } of scan.next(SLICE)) if (generation === 0) this.#found.push(id);
+      }
+    } catch (error) {
+      this.#log.warn(`scan of deferred ended early: ${messageOf(error)}`);
+    }
+    while (this.#found.length > 0 && this.#room.room > 0) {
+      const id = this.#found.pop();
+      if (id !== undefined && this.#isDue(id)) this.#bring(id);
+    }
+    if (this.#found.length === 0 && scan.ended) {
+      this.#scan = undefined;
+      const again = this.#again;
+      this.#again = undefined;
+      if (again !== undefined) this.scan(again === "all");
+      return this.#named.size > 0;
+    }
+    return true;
+  }
+
+  #isDue(id: string): boolean {
+    const path = queuePath("deferred", id);
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return false;
+    const now = Date.now();
+    if (this.#flushStarted > 0) return stat.ctimeMs < this.#flushStarted;
+    if (stat.mtimeMs > now) {
+      if (stat.mtimeMs > now + this.#config.maximal_backoff_time) this.#recompute(id, path, now);
+      return false;
+    }
+    // A report written under the second name has touched the time: the journal knows better.
+    return stat.nlink === 1 || this.#isDueByJournal(id, path, stat, now);
+  }
+
+  #isDueByJournal(id: string, path: string, stat: Stats, now: number): boolean {
+    try {
+      const file = readQueueFile(path);
+      const next = nextDue(foldJournal(file.envelope, file.records)) ?? 0;
+      if (next <= now) return true;
+      if (Math.abs(next - stat.mtimeMs) > 1000) setDue(path, next);
+      return false;
+    } catch (error) {
+      this.#trouble(id, error);
+      return false;
+    }
+  }
+
+  /** Due later than the limits allow: they were changed, or the clock was. What its sender scheduled stays. */
+  #recompute(id: string, path: string, now: number): void {
+    try {
+      const file = readQueueFile(path);
+      const state = foldJournal(file.envelope, file.records);
+      const next = nextDue(state) ?? now;
+      const isScheduled = state.recipients.some((one) => one.status === "waiting" && one.scheduled);
+      const latest = now + this.#config.maximal_backoff_time;
+      const isWithin = isScheduled || next <= latest;
+      if (!isWithin) appendRecords(path, [{ kind: "schedule", time: now, next: latest }]);
+      setDue(path, isWithin ? next : latest);
+    } catch (error) {
+      this.#trouble(id, error);
+    }
+  }
+
+  #bring(id: string): void {
+    try {
+      if (moveMessage(id, "deferred", "active")) this.#room.admitted({ id });
+    } catch (error) {
+      this.#trouble(id, error);
+    }
+  }
+
+  #trouble(id: string, error: unknown): void {
+    if (error instanceof ScesError && error.code === "FILE_GONE") return;
+    if (error instanceof ScesError && error.code === "FILE_DAMAGED") {
+      this.#log.warn(`saving corrupt file "${id}" from queue "deferred" to queue "corrupt": ${error.message}`);
+      quarantine("deferred", id, "defer", error.message);
+      this.#wake("corrupt");
+    } else {
+      this.#log.warn(`${id}: stays deferred for now: ${messageOf(error)}`);
+    }
+  }
+}

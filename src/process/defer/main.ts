@@ -1,0 +1,38 @@
+/**
+ * NAME
+ *   defer - keeps deferred mail and brings back what is due
+ * DESCRIPTION
+ *   Messages that failed for now wait in deferred/, up to millions of them, away from the process that schedules
+ *   deliveries. On qmgr's word defer looks through the directory and moves what is due to active/, as qmgr grants
+ *   room; a flush takes all, or the messages that it names. Holds, deletes, requeues and expires waiting mail by order.
+ * SECURITY
+ *   Talks to qmgr only.
+ * FILES
+ *   deferred/ (owned), active/, hold/, corrupt/
+ * PARAMETERS
+ *   maximal_backoff_time
+ * BUGS
+ *   A scan goes in directory order: which of two due messages comes first is chance.
+ */
+import { Feeder } from "../../service/feeder.ts";
+import { answerOrder } from "../../service/orders.ts";
+import { runService, type Service } from "../../service/service.ts";
+import { Deferred } from "./deferred.ts";
+
+runService("defer", (context): Service => {
+  const deferred = new Deferred(context.config, context.log, (process) => context.wake(process));
+  deferred.room = new Feeder(context, {
+    onRoom: () => deferred.pump(),
+    onMessage: (message, client) => {
+      if (message.type === "scan") deferred.scan(message.all === true);
+      else if (message.type === "order") {
+        void answerOrder(message, client, context.log, (verb, id, reason) => deferred.execute(verb, id, reason));
+      }
+    },
+  });
+  return {
+    reload(config) {
+      deferred.config = config;
+    },
+  };
+});

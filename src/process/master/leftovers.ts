@@ -1,0 +1,47 @@
+/**
+ * Processes of a master that was killed. They end by themselves when their channel closes; a new master waits for
+ * that, and kills what is left, by recorded pid and start time, before it touches the spool.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { RUN } from "../../spool/queues.ts";
+import { startTimeOf } from "../../spool/temp.ts";
+
+const FILE = `${RUN}/processes.json`;
+const GRACE_MS = 3000;
+const STEP_MS = 20;
+
+interface Known {
+  readonly pid: number;
+  readonly start: string; // start time of the process, so that a reused pid is not taken for it
+}
+
+export function recordProcesses(pids: readonly number[]): void {
+  const known: Known[] = [];
+  for (const pid of pids) {
+    const start = startTimeOf(pid);
+    if (start !== undefined) known.push({ pid, start });
+  }
+  writeFileSync(FILE, JSON.stringify(known), { mode: 0o600 });
+}
+
+/** Resolves when none of the recorded processes lives. Returns how many had to be killed. */
+export async function endLeftovers(): Promise<number> {
+  let known: Known[];
+  try {
+    known = JSON.parse(readFileSync(FILE, "utf8")) as Known[];
+  } catch {
+    return 0;
+  }
+  let killed = 0;
+  const alive = () => known.filter(({ pid, start }) => startTimeOf(pid) === start);
+  for (let waitedMs = 0; alive().length > 0; waitedMs += STEP_MS) {
+    if (waitedMs === GRACE_MS) {
+      for (const { pid } of alive()) {
+        process.kill(pid, "SIGKILL");
+        killed += 1;
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, STEP_MS));
+  }
+  return killed;
+}

@@ -1,0 +1,141 @@
+/** The life of a mail system, from taking the lock to the last process's end. */
+import { chdir } from "node:process";
+import { mkdirSync } from "node:fs";
+import { EX_CONFIG, EX_OK, EX_SOFTWARE, EX_UNAVAILABLE } from "../../base/exit.ts";
+import { messageOf, ScesError } from "../../base/errors.ts";
+import { createLog } from "../../base/log.ts";
+import type { Config } from "../../config/config.ts";
+import { loadConfig } from "../../config/load.ts";
+import type { Link } from "../../ipc/link.ts";
+import { type Command, PROTOCOL_VERSION, type Reply } from "../../ipc/messages.ts";
+import { serve } from "../../ipc/server.ts";
+import { logOptions } from "../../service/log-options.ts";
+import { checkLayout, DIRECTORIES, makeLayout } from "../../spool/layout.ts";
+import { lockSpool } from "../../spool/lock.ts";
+import { socketPath } from "../../spool/queues.ts";
+import { startTips } from "./tips.ts";
+import { Family } from "./family.ts";
+import { endLeftovers } from "./leftovers.ts";
+import { bindListener, wantedListeners } from "./listeners.ts";
+import { findOwner, giveSpool } from "./owner.ts";
+
+export interface MasterOptions {
+  readonly configDir: string;
+  readonly overrides: Readonly<Record<string, string>>;
+  readonly tips: boolean; // say what to try next
+}
+
+/** Runs the mail system in this process; resolves with its exit code when it has ended. */
+export async function runMaster(options: MasterOptions): Promise<number> {
+  process.title = "sces/master";
+  process.umask(0o077);
+  let config: Config;
+  try {
+    config = loadConfig(options.configDir, options.overrides);
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+    return EX_CONFIG;
+  }
+  const log = createLog(logOptions("master", config));
+  for (const warning of config.warnings) log.warn(warning);
+
+  let family: Family;
+  let lock: ReturnType<typeof lockSpool>;
+  try {
+    mkdirSync(config.queue_directory, { recursive: true, mode: 0o700 });
+    chdir(config.queue_directory);
+    makeLayout();
+    lock = lockSpool();
+    const wrong = checkLayout(true);
+    if (wrong.length > 0) throw new ScesError("SPOOL_LAYOUT", wrong.join("\n"));
+    const killed = await endLeftovers();
+    if (killed > 0) log.warn(`killed ${killed} process${killed === 1 ? "" : "es"} of an earlier master`);
+    const owner = findOwner(config.mail_owner);
+    if (owner !== undefined) giveSpool(owner, DIRECTORIES, config.log_to.includes("file") ? config.maillog_file : "");
+    const listeners = wantedListeners(config).map(bindListener);
+    family = new Family({ log, config, configDir: options.configDir, listeners, owner });
+  } catch (error) {
+    const text = `cannot start: ${messageOf(error)} (queue_directory = ${config.queue_directory})`;
+    log.fatal(text);
+    if (!config.log_to.includes("stdout")) process.stderr.write(`sces: ${text}\n`);
+    log.close();
+    if (error instanceof ScesError && error.code === "SPOOL_LOCKED") return EX_UNAVAILABLE;
+    return error instanceof ScesError ? EX_CONFIG : EX_UNAVAILABLE;
+  }
+
+  let ended: (code: number) => void = () => {};
+  const end = new Promise<number>((resolve) => {
+    ended = resolve;
+  });
+  let isStopping = false;
+
+  async function stop(why: string): Promise<void> {
+    if (isStopping) return family.killAll(); // asked twice: now
+    isStopping = true;
+    log.info(`stopping: ${why}`);
+    await family.stop();
+    log.info("stopped");
+    ended(EX_OK);
+  }
+  function reload(why: string): string | undefined {
+    try {
+      const next = loadConfig(options.configDir, options.overrides);
+      for (const fixed of ["queue_directory", "mail_owner"] as const) {
+        if (next[fixed] !== config[fixed])
+          log.warn(`a changed ${fixed} needs a restart: the old value stays in use until then`);
+      }
+      config = next;
+      log.reopen(logOptions("master", config));
+      log.info(`reload: ${why}`);
+      family.reload(config);
+      return undefined;
+    } catch (error) {
+      log.error(`reload refused, the old settings stay in force: ${messageOf(error)}`);
+      return messageOf(error);
+    }
+  }
+  function answer(link: Link, command: Command): void {
+    const base = { type: "reply", request: command.request, affected: [], later: [], missing: [] } as const;
+    const send = (reply: Partial<Reply>) => link.send({ ...base, ...reply });
+    if (command.verb === "status") send({ status: { ...family.status(), stopping: isStopping } });
+    else if (command.verb === "reload") {
+      const error = reload("by command");
+      send(error === undefined ? {} : { error });
+    } else if (command.verb === "stop") {
+      send({});
+      void stop("by command");
+    } else send({ error: `${command.verb} is not for master` });
+  }
+  process.on("SIGTERM", () => void stop("SIGTERM"));
+  process.on("SIGINT", () => void stop("SIGINT"));
+  process.on("SIGHUP", () => reload("SIGHUP"));
+  process.on("uncaughtException", (error) => {
+    log.fatal(`internal error: ${error.stack ?? error.message}`);
+    process.exit(EX_SOFTWARE);
+  });
+
+  const hello = { type: "hello", version: PROTOCOL_VERSION, name: "master", pid: process.pid } as const;
+  const server = await serve({
+    path: socketPath("master"),
+    hello,
+    beforeFlush: log.flush,
+    events: {
+      onMessage: (link, message) => {
+        if (message.type === "command") answer(link, message);
+      },
+    },
+  });
+  log.info(`starting: version ${family.version}, spool ${config.queue_directory}, settings ${options.configDir}`);
+  family.start();
+  void family.ready.then(() => {
+    log.info(`ready: ${family.addresses().join(", ") || "no listeners"}`);
+    log.flush();
+    if (options.tips) process.stdout.write(startTips(config, options.configDir));
+  });
+
+  const code = await end;
+  server.close();
+  lock.release();
+  log.close();
+  return code;
+}

@@ -1,0 +1,15 @@
+/** What a newcomer can try next. */
+import type { Config } from "../../config/config.ts";
+
+export function startTips(config: Config, configDir: string): string {
+  const address = config.smtpd_listen[0] ?? "127.0.0.1:2525";
+  const where = process.env["npm_lifecycle_event"] === undefined ? ` -c ${configDir}` : "";
+  return `
+sces runs. Three things to try, in another terminal:
+  printf 'Subject: hello\\n\\nIt works.\\n' | bin/sces-sendmail${where.replace("-c", "-C")} postmaster      send a message (or by SMTP to ${address})
+  bin/sces-queue${where} list                       what is queued, why, and when it is tried again
+  bin/sces${where} status                           the processes
+Stop with Ctrl-C. The log is in ${config.maillog_file || "this terminal"}.
+
+`;
+}

@@ -1,0 +1,265 @@
+/**
+ * The messages in active/, and what happens to each:
+ *
+ *   admitted   a feeder moved it here, or it was found here   -> in line at its destinations
+ *   in line / out                                             -> concluding when nothing of it is left in line or out
+ *   concluding records and moves                              -> gone from here; in line again (requeue); tried again
+ *                                                                after a second while the spool cannot be written
+ */
+import { lstatSync } from "node:fs";
+import { messageOf, ScesError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { Config } from "../../config/config.ts";
+import type { Admission, Report } from "../../ipc/messages.ts";
+import type { Attempt } from "../../mail/attempt.ts";
+import { deliveryLine } from "../../mail/log-line.ts";
+import { foldJournal } from "../../mail/state.ts";
+import { readQueueFile } from "../../spool/file.ts";
+import { appendSynced } from "../../spool/journal.ts";
+import { quarantine } from "../../spool/quarantine.ts";
+import { queuePath } from "../../spool/queues.ts";
+import { listQueue } from "../../spool/scan.ts";
+import { conclude, concludeTrouble, type Fate } from "./conclude.ts";
+import type { Entry } from "./destination.ts";
+import { ActiveMessage, type Intent } from "./message.ts";
+import type { Room } from "./room.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+const RETRY_MS = 1000;
+/** A file in active/ that nobody told of for so long is not on its way to us. */
+const ORPHAN_AGE_MS = 10_000;
+/** Deaths of a process that held nothing but this message, after which it is damage. */
+const DEATHS = 3;
+
+export interface ActiveEvents {
+  wake(process: string): void;
+  onConcluded(message: ActiveMessage, fate: Fate): void;
+}
+
+export class Active {
+  readonly #messages = new Map<string, ActiveMessage>();
+  readonly #room: Room;
+  readonly #log: Log;
+  readonly #events: ActiveEvents;
+  #config: Config;
+  #scheduler: Scheduler | undefined;
+  readonly #old = new Map<string, Attempt[]>(); // outcomes that agents told a new qmgr, by message
+  #isTakenUp = false;
+  /** A file was removed and the directory not synced since. */
+  isDirty = false;
+
+  constructor(config: Config, log: Log, room: Room, events: ActiveEvents) {
+    this.#config = config;
+    this.#log = log;
+    this.#room = room;
+    this.#events = events;
+  }
+
+  set scheduler(scheduler: Scheduler) {
+    this.#scheduler = scheduler;
+  }
+
+  set config(config: Config) {
+    this.#config = config;
+  }
+
+  get(id: string): ActiveMessage | undefined {
+    return this.#messages.get(id);
+  }
+
+  get size(): number {
+    return this.#messages.size;
+  }
+
+  admit(feeder: string, entries: readonly Admission[]): void {
+    for (const { id, envelope, offset, length, fresh } of entries) {
+      this.#room.entered(feeder);
+      if (this.#messages.has(id)) {
+        this.#room.left(feeder); // found by a search before its feeder could tell
+      } else if (fresh && envelope !== undefined && offset !== undefined && length !== undefined) {
+        this.#start(new ActiveMessage(envelope, { offset, length, feeder, queuedMs: Date.now() }));
+      } else {
+        this.#load(id, feeder);
+      }
+    }
+  }
+
+  /** An outcome from before this qmgr's time: taken into account when the message is loaded. */
+  remember(report: Report): void {
+    if (!this.#isTakenUp) this.#old.set(report.id, [...(this.#old.get(report.id) ?? []), ...report.results]);
+  }
+
+  /** Takes up what is in active/ and not known: all of it at start; later what a lost word left there. */
+  async takeUp(onlyOrphans: boolean): Promise<void> {
+    for await (const { id, generation } of listQueue("active")) {
+      if (generation > 0 || this.#messages.has(id)) continue;
+      if (onlyOrphans) {
+        const stat = lstatSync(queuePath("active", id), { throwIfNoEntry: false });
+        if (stat === undefined || Date.now() - stat.ctimeMs < ORPHAN_AGE_MS) continue;
+      }
+      this.#room.entered("");
+      this.#load(id, "");
+    }
+    if (onlyOrphans) return;
+    this.#old.clear();
+    this.#isTakenUp = true;
+  }
+
+  onReport(entry: Entry, report: Report): void {
+    const { message } = entry;
+    message.pending -= 1;
+    for (const recipient of entry.recipients) recipient.phase = "done";
+    if (report.damaged !== undefined) message.damage = report.damaged;
+    for (const attempt of report.results) message.apply(attempt);
+    if (!report.recorded && report.damaged === undefined) {
+      // The outcome is in memory only: no further recipient is tried until it is on disk.
+      message.records.push(...report.results);
+      message.mustSync = true;
+      this.#withdraw(message);
+    }
+    this.#concludeIfDone(message);
+  }
+
+  /** The agent that had it is gone. `died`: by accident, so the message may be the cause. */
+  onReturned(entry: Entry, died: boolean, alone: boolean): void {
+    const { message } = entry;
+    if (died) {
+      message.isSuspect = true;
+      if (alone) message.deathsAlone += 1;
+      message.records.push({ kind: "suspect", time: Date.now(), alone });
+      // At once, for the next to die may be this process.
+      const records = message.records;
+      message.records = [];
+      void appendSynced(queuePath("active", message.id), records).catch(() => message.records.unshift(...records));
+      if (message.deathsAlone >= DEATHS) {
+        message.damage = `${DEATHS} processes died while they held nothing but this message`;
+        message.pending -= 1;
+        entry.destination.busy -= 1;
+        this.#withdraw(message);
+        this.#concludeIfDone(message);
+        return;
+      }
+    }
+    this.#scheduler?.returned(entry);
+    if (message.intent !== undefined) this.intend(message, message.intent, message.intentReason);
+  }
+
+  /** The destination is suspended: its recipients are deferred untried. */
+  onSuspended(entry: Entry, why: string): void {
+    const { message } = entry;
+    message.pending -= 1;
+    const now = Date.now();
+    for (const recipient of entry.recipients) {
+      recipient.phase = "done";
+      const attempt: Attempt = {
+        kind: "attempt",
+        recipient: recipient.index,
+        attempt: recipient.attempts,
+        type: "connect",
+        outcome: "deferred",
+        time: now,
+        dsn: "4.4.1",
+        text: `delivery temporarily suspended: ${why}`,
+        description: why,
+        delays: [message.queuedMs - message.envelope.arrival, now - message.queuedMs, 0, 0],
+        suspended: true,
+      };
+      message.apply(attempt);
+      message.records.push(attempt);
+      const told = message.envelope.recipients[recipient.index];
+      if (told !== undefined) this.#log.info(deliveryLine(message.id, told, attempt));
+    }
+    this.#concludeIfDone(message);
+  }
+
+  /** An administrator's wish. Returns whether it has to wait for a delivery that is under way. */
+  intend(message: ActiveMessage, intent: Intent, reason: string): boolean {
+    if (intent === "expire") {
+      if (!message.forcedExpire) message.records.push({ kind: "expire", time: Date.now() });
+      message.forcedExpire = true;
+      message.mustSync = true;
+    } else {
+      message.intent = intent;
+      message.intentReason = reason;
+    }
+    this.#withdraw(message);
+    const isLater = message.pending > 0;
+    this.#concludeIfDone(message);
+    return isLater;
+  }
+
+  /** Takes back what is still in line. */
+  #withdraw(message: ActiveMessage): void {
+    this.#scheduler?.withdraw(message);
+  }
+
+  #load(id: string, feeder: string): void {
+    try {
+      const file = readQueueFile(queuePath("active", id));
+      if (file.envelope.id !== id) throw new ScesError("FILE_DAMAGED", `its envelope is that of ${file.envelope.id}`);
+      if (file.unreadable > 0)
+        this.#log.warn(`${id}: ${file.unreadable} journal records cannot be read and are passed over`);
+      const state = foldJournal(file.envelope, file.records);
+      const { offset, length } = file;
+      const message = new ActiveMessage(file.envelope, { offset, length, feeder, queuedMs: Date.now() }, state);
+      for (const attempt of this.#old.get(id) ?? []) {
+        if (message.recipients[attempt.recipient]?.status !== "waiting") continue;
+        message.apply(attempt);
+        message.records.push(attempt);
+        message.mustSync = true;
+      }
+      this.#start(message);
+    } catch (error) {
+      this.#room.left(feeder);
+      if (error instanceof ScesError && error.code === "FILE_GONE") return;
+      if (error instanceof ScesError && error.code === "FILE_DAMAGED") {
+        this.#log.warn(`saving corrupt file "${id}" from queue "active" to queue "corrupt": ${error.message}`);
+        quarantine("active", id, "qmgr", error.message);
+        this.#events.wake("corrupt");
+        return;
+      }
+      this.#log.warn(`${id}: cannot be read now: ${messageOf(error)}`); // an orphan, for a later search
+    }
+  }
+
+  #start(message: ActiveMessage): void {
+    const { id, envelope, length, recipients } = message;
+    this.#messages.set(id, message);
+    this.#log.info(`${id}: from=<${envelope.sender}>, size=${length}, nrcpt=${recipients.length} (queue active)`);
+    if (message.deathsAlone >= DEATHS) {
+      message.damage = `${DEATHS} processes died while they held nothing but this message`;
+    } else if (!message.forcedExpire) {
+      this.#scheduler?.enqueue(message);
+    }
+    this.#concludeIfDone(message);
+  }
+
+  #concludeIfDone(message: ActiveMessage): void {
+    if (message.pending > 0 || message.isConcluding) return;
+    message.isConcluding = true;
+    void this.#conclude(message);
+  }
+
+  async #conclude(message: ActiveMessage): Promise<void> {
+    let fate: Fate;
+    try {
+      fate = await conclude(message, { config: this.#config, log: this.#log, wake: this.#events.wake });
+    } catch (error) {
+      if (!(error instanceof ScesError)) throw error;
+      this.#log.warn(concludeTrouble(message, error));
+      setTimeout(() => void this.#conclude(message), RETRY_MS);
+      return;
+    }
+    message.isConcluding = false;
+    if (fate === "again") {
+      message.wasTried = false;
+      this.#scheduler?.enqueue(message);
+      return this.#concludeIfDone(message);
+    }
+    this.#messages.delete(message.id);
+    if (fate === "sent" || fate === "deleted") this.isDirty = true;
+    this.#room.left(message.feeder);
+    this.#events.onConcluded(message, fate);
+    this.#room.replenish();
+  }
+}

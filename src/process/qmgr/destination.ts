@@ -1,0 +1,118 @@
+/**
+ * A destination: one next hop by one transport, with its own queue and concurrency window. The window grows and
+ * shrinks with what deliveries meet, by Postfix's rules (SCHEDULER_README, qmgr_queue.c): a success adds feedback, a
+ * connection that fails takes it away, and when whole cohorts fail the destination is dead: its mail waits, other
+ * mail does not.
+ *
+ *   alive      entries are handed out, `busy` at most `window`     -> suspended when fail cohorts reach the limit
+ *   suspended  nothing is handed out until `suspendedUntilMs`      -> alive, with the first window again
+ */
+import { Fifo } from "../../base/fifo.ts";
+import type { Feedback } from "../../config/feedback.ts";
+import type { ActiveMessage, ActiveRecipient } from "./message.ts";
+
+/** Some recipients of one message for one destination: one delivery. */
+export interface Entry {
+  readonly message: ActiveMessage;
+  readonly destination: Destination;
+  readonly recipients: readonly ActiveRecipient[];
+  isWithdrawn: boolean;
+}
+
+export interface Limits {
+  readonly concurrency: number;
+  readonly initialConcurrency: number;
+  readonly positive: Feedback;
+  readonly negative: Feedback;
+  readonly failedCohorts: number;
+  readonly rateDelayMs: number; // between deliveries, which then go one by one
+}
+
+export class Destination {
+  readonly key: string;
+  readonly transport: string;
+  readonly nexthop: string;
+  readonly entries = new Fifo<Entry>();
+  limits: Limits;
+  busy = 0;
+  window: number;
+  isListed = false; // in the scheduler's round
+  suspendedUntilMs = 0; // monotonic
+  suspendedWhy = "";
+  notBeforeMs = 0; // monotonic; for the rate delay
+  #success = 0;
+  #failure = 0;
+  #failCohorts = 0;
+
+  constructor(key: string, transport: string, nexthop: string, limits: Limits) {
+    this.key = key;
+    this.transport = transport;
+    this.nexthop = nexthop;
+    this.limits = limits;
+    this.window = this.#firstWindow();
+  }
+
+  /** Whether the next entry may be handed out now. */
+  isReady(nowMs: number): boolean {
+    return this.entries.size > 0 && this.busy < this.window && this.suspendedUntilMs === 0 && this.notBeforeMs <= nowMs;
+  }
+
+  get isSuspended(): boolean {
+    return this.suspendedUntilMs > 0;
+  }
+
+  succeeded(): void {
+    this.#failCohorts = 0;
+    const { concurrency, initialConcurrency, positive, rateDelayMs } = this.limits;
+    if (rateDelayMs > 0) return; // one by one
+    if (this.window >= concurrency || this.window >= this.busy + initialConcurrency) return;
+    const step = amount(positive, this.window);
+    this.#success += step;
+    while (this.#success + step / 2 >= 1) {
+      this.window += 1;
+      this.#success -= 1;
+      this.#failure = 0;
+    }
+    this.window = Math.min(this.window, concurrency);
+  }
+
+  /** A connection or handshake failed. Returns whether the destination is dead now. */
+  failed(why: string, untilMs: number): boolean {
+    if (this.isSuspended) return false;
+    this.#failCohorts += 1 / this.window;
+    if (this.#failCohorts >= this.limits.failedCohorts) {
+      this.suspendedUntilMs = untilMs;
+      this.suspendedWhy = why;
+      return true;
+    }
+    const step = amount(this.limits.negative, this.window);
+    this.#failure -= step;
+    while (this.#failure - step / 2 < 0) {
+      this.window -= 1;
+      this.#success = 0;
+      this.#failure += 1;
+    }
+    this.window = Math.max(1, this.window);
+    return false;
+  }
+
+  resume(): void {
+    this.suspendedUntilMs = 0;
+    this.suspendedWhy = "";
+    this.window = this.#firstWindow();
+    this.#success = 0;
+    this.#failure = 0;
+    this.#failCohorts = 0;
+  }
+
+  #firstWindow(): number {
+    if (this.limits.rateDelayMs > 0) return 1;
+    return Math.min(this.limits.initialConcurrency, this.limits.concurrency);
+  }
+}
+
+function amount(feedback: Feedback, window: number): number {
+  if (feedback.per === "concurrency") return feedback.amount / window;
+  if (feedback.per === "sqrt_concurrency") return feedback.amount / Math.sqrt(window);
+  return feedback.amount;
+}

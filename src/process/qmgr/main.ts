@@ -1,0 +1,149 @@
+/**
+ * NAME
+ *   qmgr - the queue manager
+ * DESCRIPTION
+ *   Owns active/. Takes messages from cleanup (new mail) and defer (retries) as far as there is room, sorts their
+ *   recipients by destination, hands deliveries to the agents within each destination's limits, and concludes each
+ *   message when all of it has been tried: removed, deferred, returned by way of bounce/, held or set apart. Every
+ *   queue_run_delay it has the deferred queue looked through. Passes administrators' commands to the owners of the
+ *   queues.
+ * SECURITY
+ *   Reads queue files, whose text came from outside and is checked; talks to no network.
+ * FILES
+ *   active/ (owned), deferred/, bounce/, hold/, corrupt/; run/qmgr.sock
+ * PARAMETERS
+ *   qmgr_message_active_limit, queue_run_delay, minimal_backoff_time, maximal_backoff_time, maximal_queue_lifetime,
+ *   bounce_queue_lifetime, delay_warning_time, *_destination_concurrency_limit, initial_destination_concurrency,
+ *   *_destination_concurrency_positive_feedback, *_negative_feedback, *_failed_cohort_limit,
+ *   *_destination_recipient_limit, *_destination_rate_delay, agent_report_timeout, spool_sync_interval, spool_reserve
+ * BUGS
+ *   Messages to one destination go in the order in which they came; one with very many recipients is not overtaken.
+ */
+import { DirSync } from "../../base/dir-sync.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Link } from "../../ipc/link.ts";
+import type { Message } from "../../ipc/messages.ts";
+import { type Context, runService, type Service } from "../../service/service.ts";
+import { makeReserve } from "../../spool/reserve.ts";
+import { Active } from "./active.ts";
+import { Agents } from "./agents.ts";
+import { Commands } from "./commands.ts";
+import { Room } from "./room.ts";
+import { Scheduler } from "./scheduler.ts";
+
+const FEEDERS = new Set(["cleanup", "defer"]);
+const OWNERS = new Set(["cleanup", "defer", "hold", "bounce", "corrupt"]);
+
+runService("qmgr", async (context: Context): Promise<Service> => {
+  const { log } = context;
+  const wake = (process: string) => context.wake(process);
+  const room = new Room(context.config.qmgr_message_active_limit);
+  const links = new Map<string, Link>();
+
+  const active = new Active(context.config, log, room, {
+    wake,
+    onConcluded: (message, fate) => commands.concluded(message, fate),
+  });
+  const agents = new Agents(context.agents, {
+    onReport(entry, report) {
+      scheduler.reported(entry, report.fault);
+      active.onReport(entry, report);
+    },
+    onOldReport: (report) => active.remember(report),
+    onReturned: (entry, died, alone) => active.onReturned(entry, died, alone),
+    onCredit: () => scheduler.pump(),
+  });
+  const scheduler = new Scheduler(context.config, agents, {
+    onWanted: (process, alone) => context.wake(process, alone),
+    onSuspended: (entry, why) => active.onSuspended(entry, why),
+  });
+  active.scheduler = scheduler;
+  const scan = (all: boolean) => links.get("defer")?.send({ type: "scan", ...(all ? { all: true as const } : {}) });
+  const commands = new Commands({
+    active,
+    wake,
+    flushAll: () => scan(true),
+    resumeAll: () => scheduler.resumeAll(),
+    status: () => ({ active: active.size, busy: agents.busy, suspended: scheduler.suspensions() }),
+    timeoutMs: () => context.config.command_timeout,
+  });
+
+  function receive(link: Link, message: Message): void {
+    const name = link.peer?.name ?? "";
+    switch (message.type) {
+      case "hello":
+        links.set(name, link);
+        if (OWNERS.has(name)) commands.ownerConnected(name, link);
+        if (FEEDERS.has(name)) room.connected(name, link);
+        if (message.credit !== undefined) agents.connected(link);
+        if (name === "defer") scan(false);
+        break;
+      case "admitted":
+        active.admit(name, message.entries);
+        break;
+      case "report":
+        agents.report(link, message);
+        break;
+      case "inventory":
+        agents.inventory(link, message.reports);
+        break;
+      case "done":
+        commands.done(message);
+        break;
+      case "command":
+        void commands.command(link, message);
+        break;
+      default:
+        log.warn(`unexpected ${message.type} from ${name}`);
+    }
+  }
+  context.onAgentGone((pid, ordered) => agents.gone(pid, ordered));
+  await context.serve({
+    onMessage: receive,
+    onClose(link) {
+      const name = link.peer?.name ?? "";
+      if (links.get(name) === link) links.delete(name);
+      if (OWNERS.has(name)) commands.ownerDisconnected(name, link);
+      if (FEEDERS.has(name)) room.disconnected(name, link);
+      agents.disconnected(link);
+    },
+  });
+
+  // Nothing is handed out twice: first what the agents of an earlier qmgr hold, then what is on disk.
+  void agents
+    .settle(context.config.agent_report_timeout, (pid) => context.kill(pid))
+    .then(() => active.takeUp(false))
+    .then(() => room.open());
+
+  const activeSync = new DirSync("active");
+  function syncRemovals(): void {
+    if (!active.isDirty) return;
+    active.isDirty = false;
+    activeSync.sync().catch((error) => log.warn(`syncing active: ${messageOf(error)}`));
+  }
+  function run(): void {
+    scan(false);
+    active.takeUp(true).catch((error) => log.warn(`looking through active: ${messageOf(error)}`));
+  }
+  const keepReserve = () => makeReserve(context.config.spool_reserve);
+  keepReserve();
+  let runTimer = setInterval(run, context.config.queue_run_delay);
+  let syncTimer = setInterval(syncRemovals, context.config.spool_sync_interval);
+  setInterval(keepReserve, 10_000);
+  return {
+    reload(config) {
+      active.config = config;
+      scheduler.config = config;
+      room.limit = config.qmgr_message_active_limit;
+      clearInterval(runTimer);
+      clearInterval(syncTimer);
+      runTimer = setInterval(run, config.queue_run_delay);
+      syncTimer = setInterval(syncRemovals, config.spool_sync_interval);
+    },
+    async stop() {
+      scheduler.stop();
+      while (agents.busy > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      syncRemovals();
+    },
+  };
+});

@@ -1,0 +1,97 @@
+/**
+ * A message in active/, in memory. A recipient is in one of these phases while its message is here:
+ *
+ *   done    not to be tried in this round: decided earlier, or tried      -> the message is concluded when all are
+ *   todo    in an entry at its destination                                -> out, or done when suspended or withdrawn
+ *   out     with an agent                                                 -> done with its report, todo if the agent died
+ */
+import type { Attempt } from "../../mail/attempt.ts";
+import type { Envelope } from "../../mail/envelope.ts";
+import type { JournalRecord, ReportAction } from "../../mail/journal.ts";
+import type { MessageState, RecipientState } from "../../mail/state.ts";
+
+export interface ActiveRecipient extends RecipientState {
+  readonly index: number;
+  status: RecipientState["status"];
+  attempts: number;
+  last?: Attempt;
+  warned: boolean;
+  settled: readonly ReportAction[];
+  phase: "done" | "todo" | "out";
+}
+
+/** What an administrator wants done with a message as soon as no agent holds it. */
+export type Intent = "hold" | "delete" | "requeue" | "expire";
+
+/** What of a message stands in line, as far as the message needs to know. */
+export interface Withdrawable {
+  isWithdrawn: boolean;
+  readonly recipients: readonly ActiveRecipient[];
+}
+
+export class ActiveMessage {
+  readonly id: string;
+  readonly envelope: Envelope;
+  readonly offset: number;
+  readonly length: number;
+  readonly queuedMs: number; // when it came here
+  readonly recipients: readonly ActiveRecipient[];
+  readonly feeder: string; // who brought it
+  firstDeferredMs: number | undefined;
+  forcedExpire: boolean;
+  isSuspect: boolean;
+  deathsAlone: number;
+  pending = 0; // entries at destinations or with agents
+  readonly inLine = new Set<Withdrawable>(); // of these, the ones at destinations
+  isConcluding = false;
+  wasTried = false; // some recipient was tried or suspended in this round
+  intent: Intent | undefined;
+  intentReason = "";
+  damage: string | undefined; // why the file cannot be read
+  /** What is to be appended when the message is concluded. */
+  records: JournalRecord[] = [];
+  mustSync = false; // a recipient is done by one of them
+
+  constructor(
+    envelope: Envelope,
+    place: { offset: number; length: number; feeder: string; queuedMs: number },
+    state?: MessageState,
+  ) {
+    this.id = envelope.id;
+    this.envelope = envelope;
+    this.offset = place.offset;
+    this.length = place.length;
+    this.feeder = place.feeder;
+    this.queuedMs = place.queuedMs;
+    this.firstDeferredMs = state?.firstDeferred;
+    this.forcedExpire = state?.forcedExpire ?? false;
+    this.isSuspect = state?.isSuspect ?? false;
+    this.deathsAlone = state?.deathsAlone ?? 0;
+    this.recipients = envelope.recipients.map((_, index) => {
+      const known = state?.recipients[index];
+      return known === undefined
+        ? { index, status: "waiting", attempts: 0, scheduled: false, warned: false, settled: [], phase: "done" }
+        : { ...known, index, phase: "done" };
+    });
+  }
+
+  /** The outcome of an attempt, as its record says. */
+  apply(attempt: Attempt): void {
+    const recipient = this.recipients[attempt.recipient];
+    if (recipient === undefined || recipient.status !== "waiting") return;
+    recipient.attempts = Math.max(recipient.attempts, attempt.attempt);
+    recipient.last = attempt;
+    if (attempt.outcome === "sent") recipient.status = "sent";
+    else if (attempt.outcome === "deferred") this.firstDeferredMs ??= attempt.time;
+    else recipient.status = "failed";
+    this.wasTried = true;
+    if (!attempt.suspended) {
+      this.isSuspect = false;
+      this.deathsAlone = 0;
+    }
+  }
+
+  get hasWaiting(): boolean {
+    return this.recipients.some((recipient) => recipient.status === "waiting");
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Room in active/. Each feeder may have at most its share of the whole, so that new mail and retries never starve each
+ * other; what is granted counts as taken until it is used or the feeder is gone.
+ */
+import type { Link } from "../../ipc/link.ts";
+
+/** Of the limit, for one feeder. The other always has the rest. */
+const SHARE = 0.8;
+const MAX_GRANT = 1000;
+
+interface Feeder {
+  readonly link: Link;
+  outstanding: number; // granted, not used
+}
+
+export class Room {
+  readonly #feeders = new Map<string, Feeder>(); // by name: cleanup, defer
+  readonly #active = new Map<string, number>(); // messages here, by who brought them
+  #total = 0;
+  #limit: number;
+  #isOpen = false;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  set limit(limit: number) {
+    this.#limit = limit;
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  /** What was in active/ at start has been counted: grants may begin. */
+  open(): void {
+    this.#isOpen = true;
+    this.replenish();
+  }
+
+  connected(name: string, link: Link): void {
+    this.#feeders.set(name, { link, outstanding: 0 });
+    this.replenish();
+  }
+
+  disconnected(name: string, link: Link): void {
+    if (this.#feeders.get(name)?.link === link) this.#feeders.delete(name);
+  }
+
+  /** A message came in. `feeder`: "" when it was found in active/. */
+  entered(feeder: string): void {
+    const granted = this.#feeders.get(feeder);
+    if (granted !== undefined && granted.outstanding > 0) granted.outstanding -= 1;
+    this.#active.set(feeder, (this.#active.get(feeder) ?? 0) + 1);
+    this.#total += 1;
+  }
+
+  left(feeder: string): void {
+    this.#active.set(feeder, (this.#active.get(feeder) ?? 1) - 1);
+    this.#total -= 1;
+  }
+
+  /** Grants anew where a feeder has used half of what it may have in hand. */
+  replenish(): void {
+    if (!this.#isOpen) return;
+    for (const [name, feeder] of this.#feeders) {
+      const share = Math.max(1, Math.floor(this.#limit * SHARE));
+      const wanted = Math.min(MAX_GRANT, Math.max(1, Math.floor(share / 4)));
+      if (feeder.outstanding > wanted / 2) continue;
+      let taken = this.#total;
+      for (const one of this.#feeders.values()) taken += one.outstanding;
+      const own = (this.#active.get(name) ?? 0) + feeder.outstanding;
+      const count = Math.min(wanted - feeder.outstanding, share - own, this.#limit - taken);
+      if (count <= 0) continue;
+      feeder.outstanding += count;
+      feeder.link.send({ type: "grant", count });
+    }
+  }
+}

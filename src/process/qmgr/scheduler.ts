@@ -1,0 +1,327 @@
+/**
+ * Which delivery goes next. Destinations take turns, one delivery each; within a destination mail goes in the order in
+ * which it came. Messages that a process died with go one at a time to an agent of their own.
+ */
+import { Fifo } from "../../base/fifo.ts";
+import type { Config } from "../../config/config.ts";
+import type { Deliver } from "../../ipc/messages.ts";
+import type { Agent, Agents } from "./agents.ts";
+import { Destination, type Entry, type Limits } from "./destination.ts";
+import type { ActiveMessage, ActiveRecipient } from "./message.ts";
+import { type Route, router } from "./route.ts";
+
+/** Suspended entries are concluded in slices, so that thousands of them do not hold up other mail. */
+const SUSPEND_SLICE = 100;
+
+export interface SchedulerEvents {
+  /** An agent process is needed: start it. */
+  onWanted(process: string, alone: boolean): void;
+  /** The entry's destination is suspended: it is not to be tried. */
+  onSuspended(entry: Entry, why: string): void;
+}
+
+interface Lane {
+  readonly ready: Fifo<Destination>;
+  readonly suspects: Fifo<Entry>;
+}
+
+export class Scheduler {
+  readonly #agents: Agents;
+  readonly #events: SchedulerEvents;
+  readonly #destinations = new Map<string, Destination>();
+  readonly #lanes = new Map<string, Lane>(); // by agent process
+  readonly #suspended = new Set<Destination>(); // with entries to be concluded
+  #config: Config;
+  #route: (address: string) => Route;
+  #isStopped = false;
+  #pumpQueued = false;
+
+  constructor(config: Config, agents: Agents, events: SchedulerEvents) {
+    this.#config = config;
+    this.#route = router(config);
+    this.#agents = agents;
+    this.#events = events;
+  }
+
+  set config(config: Config) {
+    this.#config = config;
+    this.#route = router(config);
+    for (const destination of this.#destinations.values()) destination.limits = this.#limits(destination.transport);
+  }
+
+  /** Puts a message's waiting recipients in line, each next hop's in one entry or several. */
+  enqueue(message: ActiveMessage): void {
+    const groups = new Map<Destination, ActiveRecipient[]>();
+    for (const recipient of message.recipients) {
+      if (recipient.status !== "waiting") continue;
+      const address = message.envelope.recipients[recipient.index]?.address ?? "";
+      const { transport, nexthop } = this.#route(address);
+      const destination = this.#destination(transport, nexthop);
+      const group = groups.get(destination);
+      if (group === undefined) groups.set(destination, [recipient]);
+      else group.push(recipient);
+    }
+    for (const [destination, recipients] of groups) {
+      const limit = this.#config.transport(destination.transport, "destination_recipient_limit");
+      for (let at = 0; at < recipients.length; at += limit) {
+        this.#add({ message, destination, recipients: recipients.slice(at, at + limit), isWithdrawn: false });
+      }
+    }
+  }
+
+  /** Takes back what of a message is still in line; what is with an agent goes on. */
+  withdraw(message: ActiveMessage): void {
+    for (const entry of message.inLine) {
+      entry.isWithdrawn = true;
+      message.pending -= 1;
+      for (const recipient of entry.recipients) recipient.phase = "done";
+    }
+    message.inLine.clear();
+  }
+
+  /** An entry that was out comes back: its agent is gone. It goes to the end of its line. */
+  returned(entry: Entry): void {
+    entry.destination.busy -= 1;
+    entry.message.pending -= 1;
+    this.#add({ ...entry, isWithdrawn: false });
+  }
+
+  /** An agent reported: the destination's window moves. */
+  reported(entry: Entry, fault: string | undefined): void {
+    const { destination } = entry;
+    destination.busy -= 1;
+    if (destination.limits.rateDelayMs > 0) this.#delay(destination);
+    if (fault === undefined) destination.succeeded();
+    else if (destination.failed(fault, performance.now() + this.#config.minimal_backoff_time))
+      this.#suspend(destination);
+    this.#list(destination);
+    this.#forget(destination);
+    this.pump();
+  }
+
+  /** A flush ends every suspension. */
+  resumeAll(): void {
+    for (const destination of this.#destinations.values()) {
+      if (!destination.isSuspended) continue;
+      this.#suspended.delete(destination);
+      destination.resume();
+      this.#list(destination);
+    }
+    this.pump();
+  }
+
+  /** Hand out nothing more. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Hands out what can be, at the end of this turn. */
+  pump(): void {
+    if (this.#pumpQueued) return;
+    this.#pumpQueued = true;
+    queueMicrotask(() => {
+      this.#pumpQueued = false;
+      this.#run();
+    });
+  }
+
+  /** For status: what is suspended, and why. */
+  suspensions(): Array<{ transport: string; nexthop: string; why: string; forMs: number }> {
+    const now = performance.now();
+    return [...this.#destinations.values()]
+      .filter((one) => one.isSuspended)
+      .map((one) => {
+        const { transport, nexthop, suspendedWhy: why, suspendedUntilMs } = one;
+        return { transport, nexthop, why, forMs: Math.max(0, suspendedUntilMs - now) };
+      });
+  }
+
+  #run(): void {
+    if (this.#isStopped) return;
+    for (const [process, lane] of this.#lanes) {
+      this.#runSuspects(process, lane);
+      const now = performance.now();
+      while (lane.ready.size > 0) {
+        const agent = this.#agents.free(process, false);
+        if (agent === undefined) {
+          if (!this.#agents.has(process, false)) this.#events.onWanted(process, false);
+          break;
+        }
+        const destination = lane.ready.take();
+        if (destination === undefined) break;
+        destination.isListed = false;
+        const entry = this.#next(destination, now);
+        if (entry !== undefined) {
+          this.#hand(agent, entry);
+        }
+        this.#list(destination);
+        this.#forget(destination);
+      }
+    }
+  }
+
+  #runSuspects(process: string, lane: Lane): void {
+    while (lane.suspects.size > 0) {
+      const agent = this.#agents.free(process, true);
+      if (agent === undefined) {
+        if (!this.#agents.has(process, true)) this.#events.onWanted(process, true);
+        return;
+      }
+      const entry = lane.suspects.take();
+      if (entry === undefined || entry.isWithdrawn) continue;
+      this.#hand(agent, entry);
+    }
+  }
+
+  #hand(agent: Agent, entry: Entry): void {
+    entry.destination.busy += 1;
+    entry.message.inLine.delete(entry);
+    this.#agents.hand(agent, entry, (job) => describe(job, entry));
+  }
+
+  #next(destination: Destination, now: number): Entry | undefined {
+    while (destination.isReady(now)) {
+      const entry = destination.entries.take();
+      if (entry === undefined || entry.isWithdrawn) continue;
+      if (!entry.message.isSuspect) return entry;
+      this.#lane(destination.transport).suspects.push(entry); // a process died with it since it was put in line
+    }
+    return undefined;
+  }
+
+  #add(entry: Entry): void {
+    const { message, destination } = entry;
+    message.pending += 1;
+    message.inLine.add(entry);
+    for (const recipient of entry.recipients) recipient.phase = "todo";
+    if (message.isSuspect) {
+      this.#lane(destination.transport).suspects.push(entry);
+    } else {
+      destination.entries.push(entry);
+      if (destination.isSuspended) this.#suspend(destination);
+      else this.#list(destination);
+    }
+    this.pump();
+  }
+
+  #list(destination: Destination): void {
+    if (destination.isListed || !destination.isReady(performance.now())) return;
+    destination.isListed = true;
+    this.#lane(destination.transport).ready.push(destination);
+  }
+
+  /** Its entries are concluded untried, in slices; the destination comes back by itself. */
+  #suspend(destination: Destination): void {
+    if (this.#suspended.has(destination)) return;
+    this.#suspended.add(destination);
+    const slice = () => {
+      if (!this.#suspended.has(destination)) return;
+      for (let count = 0; count < SUSPEND_SLICE; count += 1) {
+        const entry = destination.entries.take();
+        if (entry === undefined) {
+          this.#suspended.delete(destination);
+          return;
+        }
+        if (entry.isWithdrawn) continue;
+        entry.message.inLine.delete(entry);
+        this.#events.onSuspended(entry, destination.suspendedWhy);
+      }
+      setImmediate(slice);
+    };
+    setImmediate(slice);
+    const forMs = Math.max(1, destination.suspendedUntilMs - performance.now());
+    setTimeout(() => {
+      if (!destination.isSuspended || destination.suspendedUntilMs > performance.now() + 1) return;
+      this.#suspended.delete(destination);
+      destination.resume();
+      this.#list(destination);
+      this.#forget(destination);
+      this.pump();
+    }, forMs).unref();
+  }
+
+  #delay(destination: Destination): void {
+    const { rateDelayMs } = destination.limits;
+    destination.notBeforeMs = performance.now() + rateDelayMs;
+    setTimeout(() => {
+      destination.notBeforeMs = 0;
+      this.#list(destination);
+      this.pump();
+    }, rateDelayMs);
+  }
+
+  /** A destination with nothing to do is not remembered. */
+  #forget(destination: Destination): void {
+    if (destination.entries.size > 0 || destination.busy > 0 || destination.isSuspended) return;
+    if (destination.notBeforeMs > 0 || destination.isListed) return;
+    this.#destinations.delete(destination.key);
+  }
+
+  #destination(transport: string, nexthop: string): Destination {
+    const key = `${transport}:${nexthop}`;
+    let destination = this.#destinations.get(key);
+    if (destination === undefined) {
+      destination = new Destination(key, transport, nexthop, this.#limits(transport));
+      this.#destinations.set(key, destination);
+    }
+    return destination;
+  }
+
+  #limits(transport: string): Limits {
+    const config = this.#config;
+    return {
+      concurrency: config.transport(transport, "destination_concurrency_limit"),
+      initialConcurrency: config.transport(transport, "initial_destination_concurrency"),
+      positive: config.transport(transport, "destination_concurrency_positive_feedback"),
+      negative: config.transport(transport, "destination_concurrency_negative_feedback"),
+      failedCohorts: config.transport(transport, "destination_concurrency_failed_cohort_limit"),
+      rateDelayMs: config.transport(transport, "destination_rate_delay"),
+    };
+  }
+
+  #lane(transport: string): Lane {
+    const process = this.#config.agentOf(transport) ?? transport;
+    let lane = this.#lanes.get(process);
+    if (lane === undefined) {
+      lane = { ready: new Fifo(), suspects: new Fifo() };
+      this.#lanes.set(process, lane);
+    }
+    return lane;
+  }
+}
+
+/** What the agent is told of an entry. */
+function describe(job: number, entry: Entry): Deliver {
+  const { message, destination, recipients } = entry;
+  const { envelope } = message;
+  const told: Deliver = {
+    type: "deliver",
+    job,
+    id: message.id,
+    transport: destination.transport,
+    nexthop: destination.nexthop,
+    sender: envelope.sender,
+    recipients: recipients.map((recipient) => {
+      recipient.phase = "out";
+      const known = envelope.recipients[recipient.index];
+      return { address: "", ...known, index: recipient.index, attempt: recipient.attempts + 1 };
+    }),
+    offset: message.offset,
+    length: message.length,
+    arrival: envelope.arrival,
+    queued: message.queuedMs,
+    ...(envelope.ret === undefined ? {} : { ret: envelope.ret }),
+    ...(envelope.envid === undefined ? {} : { envid: envelope.envid }),
+    ...(envelope.smtputf8 === undefined ? {} : { smtputf8: envelope.smtputf8 }),
+    ...(envelope.body === undefined ? {} : { body: envelope.body }),
+    ...(isBrief(message) ? { brief: true as const } : {}),
+  };
+  return told;
+}
+
+/** One recipient, first try, no report of success asked for: when it is sent, the file goes, and needs no record. */
+function isBrief(message: ActiveMessage): boolean {
+  const { recipients } = message;
+  if (recipients.length !== 1 || recipients[0]?.attempts !== 0) return false;
+  return message.envelope.recipients[0]?.notify?.includes("SUCCESS") !== true;
+}

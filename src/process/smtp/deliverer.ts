@@ -1,0 +1,105 @@
+/** Deliveries by SMTP, without the process around them: what a test needs to have a conversation of its own. */
+import { ScesError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { Config } from "../../config/config.ts";
+import type { Deliver } from "../../ipc/messages.ts";
+import type { Attempt } from "../../mail/attempt.ts";
+import type { Content } from "../../spool/file.ts";
+import { ConnectionCache } from "./connection-cache.ts";
+import { Connector } from "./connector.ts";
+import { Delivery, type DeliveryHooks, type Done, type Lane } from "./delivery.ts";
+import { Dns } from "./dns.ts";
+import { Router } from "./route.ts";
+import { settingsOf } from "./settings.ts";
+
+export interface DelivererOptions {
+  readonly config: Config;
+  readonly log: Log;
+  /** Throws FILE_GONE, FILE_DAMAGED, SPOOL_IO. */
+  openContent(delivery: Deliver): Content;
+}
+
+export interface Deliverer {
+  /** Never rejects but for a broken invariant. Given up by the signal before the final dot: no results. */
+  deliver(delivery: Deliver, hooks: DeliveryHooks, signal: AbortSignal): Promise<Done>;
+  /** Takes new settings; open connections, made by the old ones, are closed when they become free. */
+  reload(config: Config): void;
+  /** Closes what is open and unused. */
+  stop(): void;
+  /** How many connections are open and unused. */
+  readonly idleConnections: number;
+}
+
+export function createDeliverer(options: DelivererOptions): Deliverer {
+  const { log } = options;
+  let { config } = options;
+  const lanes = new Map<string, Lane & { readonly dns: Dns }>();
+
+  function laneOf(transport: string): Lane {
+    let lane = lanes.get(transport);
+    if (lane === undefined) {
+      const settings = settingsOf(config.forTransport(transport));
+      const dns = new Dns(settings.dns);
+      lane = {
+        settings,
+        dns,
+        router: new Router(dns, settings.route),
+        connector: new Connector(settings, log),
+        cache: new ConnectionCache(settings.cache),
+      };
+      lanes.set(transport, lane);
+    }
+    return lane;
+  }
+
+  function closeLanes(): void {
+    for (const { cache } of lanes.values()) cache.clear();
+    lanes.clear();
+  }
+
+  return {
+    async deliver(delivery, hooks, signal) {
+      let content: Content;
+      try {
+        content = options.openContent(delivery);
+      } catch (error) {
+        return unreadable(delivery, error);
+      }
+      try {
+        return await new Delivery(delivery, laneOf(delivery.transport), log, content, hooks, signal).run();
+      } finally {
+        content.close();
+      }
+    },
+    reload(next) {
+      config = next;
+      closeLanes();
+    },
+    stop: closeLanes,
+    get idleConnections() {
+      return [...lanes.values()].reduce((sum, { cache }) => sum + cache.count, 0);
+    },
+  };
+}
+
+/** A file that is damaged or gone is no attempt; one that cannot be read now may be later. */
+function unreadable(delivery: Deliver, error: unknown): Done {
+  if (!(error instanceof ScesError)) throw error;
+  if (error.code !== "SPOOL_IO") return { results: [], damaged: error.message };
+  const now = Date.now();
+  const results = delivery.recipients.map(
+    (recipient): Attempt => ({
+      kind: "attempt",
+      recipient: recipient.index,
+      attempt: recipient.attempt,
+      type: "nodata",
+      outcome: "deferred",
+      time: now,
+      state: "init",
+      dsn: "4.3.0",
+      text: error.message,
+      description: error.message,
+    }),
+  );
+  return { results };
+}

@@ -1,0 +1,233 @@
+/**
+ * One delivery: some recipients of one message to one next hop. It takes an open connection if there is one, else it
+ * walks the hosts of the route, best first, until every recipient has a verdict that is final or comes from the last
+ * host (as Postfix does: what one server puts off, the next may take). One verdict for each recipient becomes its
+ * Attempt.
+ */
+import type { Log } from "../../base/log.ts";
+import type { Deliver, DeliverRecipient } from "../../ipc/messages.ts";
+import type { Attempt } from "../../mail/attempt.ts";
+import type { Content } from "../../spool/file.ts";
+import type { ConnectionCache } from "./connection-cache.ts";
+import type { Connector, Opened } from "./connector.ts";
+import type { Host, Router } from "./route.ts";
+import type { Session } from "./session.ts";
+import type { Settings } from "./settings.ts";
+import type { Mail } from "./envelope-commands.ts";
+import { transact } from "./transaction.ts";
+import { ownVerdict, type Verdict } from "./verdict.ts";
+
+/** What all deliveries of one transport share. */
+export interface Lane {
+  readonly settings: Settings;
+  readonly router: Router;
+  readonly connector: Connector;
+  readonly cache: ConnectionCache;
+}
+
+export interface DeliveryHooks {
+  pastFinalDot(): void;
+}
+
+export interface Done {
+  readonly results: readonly Attempt[];
+  readonly fault?: string;
+  readonly damaged?: string;
+}
+
+/** A verdict and where it comes from; absent parts: no host was reached. */
+interface Judged {
+  readonly verdict: Verdict;
+  readonly host?: Host;
+  readonly session?: Session;
+  readonly use?: number;
+}
+
+export class Delivery {
+  readonly #job: Deliver;
+  readonly #lane: Lane;
+  readonly #log: Log;
+  readonly #hooks: DeliveryHooks;
+  readonly #signal: AbortSignal;
+  readonly #content: Content;
+  readonly #key: string;
+  readonly #startedAt = Date.now();
+  readonly #due: number; // monotonic clock, ms
+  readonly #final = new Map<number, Judged>(); // by recipient index
+  readonly #passing = new Map<number, Judged>(); // what would be final if there were no further host
+  #left: readonly DeliverRecipient[];
+  #notes: string[] = [];
+  #connectedAt: number | undefined; // wall clock; of the first session that was alive
+  #damaged: string | undefined;
+  #fault: string | undefined;
+
+  constructor(job: Deliver, lane: Lane, log: Log, content: Content, hooks: DeliveryHooks, signal: AbortSignal) {
+    this.#job = job;
+    this.#lane = lane;
+    this.#log = log;
+    this.#content = content;
+    this.#hooks = hooks;
+    this.#signal = signal;
+    this.#left = job.recipients;
+    const { tlsLevel, bindAddress, deliveryMs } = lane.settings;
+    this.#key = `${job.nexthop} ${tlsLevel} ${bindAddress.ipv4} ${bindAddress.ipv6}`;
+    this.#due = performance.now() + deliveryMs;
+  }
+
+  async run(): Promise<Done> {
+    const reused = this.#lane.cache.take(this.#key);
+    let tried: Host | undefined;
+    if (reused !== undefined && !(await this.#over(reused))) tried = reused.remote;
+    if (this.#goesOn) await this.#walk(tried);
+    return this.#damaged === undefined ? this.#conclude() : { results: [], damaged: this.#damaged };
+  }
+
+  get #goesOn(): boolean {
+    return this.#left.length > 0 && this.#damaged === undefined && !this.#signal.aborted;
+  }
+
+  /** `tried`: the host of a connection that was used already, and counts. */
+  async #walk(tried: Host | undefined): Promise<void> {
+    const { router, settings } = this.#lane;
+    const route = await router.route(this.#job.nexthop);
+    if ("verdict" in route) return this.#lastWord({ verdict: route.verdict });
+    let sessions = tried === undefined ? 0 : 1;
+    let isFirst = tried === undefined;
+    for (const host of route.hosts) {
+      if (host.address === tried?.address && host.port === tried.port) continue;
+      if (!this.#goesOn || (settings.sessionLimit > 0 && sessions >= settings.sessionLimit)) return;
+      this.#tellWhyNext();
+      if (performance.now() >= this.#due) {
+        const text = `conversation with ${host.name}[${host.address}] timed out while connecting`;
+        return this.#lastWord({ verdict: ownVerdict("deferred", "timeout", "4.4.2", text, "connect"), host });
+      }
+      if (await this.#try(host, route.byMx, isFirst)) sessions++;
+      isFirst = false;
+    }
+  }
+
+  /** Returns whether a server was there and talked. */
+  async #try(host: Host, byMx: boolean, maySwap: boolean): Promise<boolean> {
+    const opened = await this.#open(host, byMx, maySwap);
+    if ("session" in opened) {
+      const isStale = await this.#over(opened.session);
+      // It was another's and is dead: this host has not been tried.
+      return isStale && this.#goesOn ? this.#try(host, byMx, false) : true;
+    }
+    const { verdict, stage } = opened.failure;
+    if (this.#signal.aborted) return true;
+    if (stage === "connect") this.#log.info(verdict.text);
+    else this.#notes.push(verdict.text);
+    this.#lastWord({ verdict, host });
+    return stage !== "connect";
+  }
+
+  /** While a connection is being made, one that becomes free is taken instead; the new one is for the next. */
+  #open(host: Host, byMx: boolean, maySwap: boolean): Promise<Opened> {
+    const { connector, cache } = this.#lane;
+    const opening = connector.open(host, { byMx, due: this.#due, signal: this.#signal });
+    if (!maySwap) return opening;
+    return new Promise((resolve, reject) => {
+      const waiter = cache.wait(this.#key, (session) => resolve({ session }));
+      opening.then((opened) => {
+        if (waiter.cancel()) resolve(opened);
+        else if ("session" in opened) cache.give(this.#key, opened.session);
+        else this.#log.info(opened.failure.verdict.text);
+      }, reject);
+    });
+  }
+
+  /** Gives the message to an open session. Returns whether that was found dead before. */
+  async #over(session: Session): Promise<boolean> {
+    const { settings, cache } = this.#lane;
+    const connectedAt = Date.now();
+    session.limit(this.#due);
+    const recipients = this.#left;
+    const outcome = await transact(session, mailOf(this.#job, recipients, this.#content), {
+      timeouts: settings.transaction,
+      signal: this.#signal,
+      pastFinalDot: this.#hooks.pastFinalDot,
+      done: () => cache.give(this.#key, session),
+    });
+    this.#damaged = outcome.damaged;
+    this.#left = recipients.filter((recipient, position) => {
+      const verdict = outcome.verdicts[position];
+      if (verdict === undefined) return true;
+      const judged = { verdict, host: session.remote, session, use: outcome.use };
+      // What one server puts off the next may take; but after the final dot that could only be a second copy.
+      const isFinal = verdict.outcome !== "deferred" || verdict.state === "received";
+      (isFinal ? this.#final : this.#passing).set(recipient.index, judged);
+      if (!isFinal && this.#notes.at(-1) !== verdict.text) this.#notes.push(verdict.text);
+      return !isFinal;
+    });
+    if (outcome.isStale) return true;
+    this.#connectedAt ??= connectedAt;
+    this.#fault = undefined;
+    return false;
+  }
+
+  /** Holds for all who are left, unless a server has said something about them, or a later host does. */
+  #lastWord(judged: Judged): void {
+    const isFinal = judged.verdict.outcome === "bounced";
+    for (const { index } of this.#left) {
+      if (isFinal) this.#final.set(index, judged);
+      else if (this.#passing.get(index)?.session === undefined) this.#passing.set(index, judged);
+    }
+    if (isFinal) this.#left = [];
+    else if (this.#connectedAt === undefined) this.#fault = judged.verdict.text;
+  }
+
+  /** Why the message goes to a further host; not logged when there is none, since then it is the result. */
+  #tellWhyNext(): void {
+    for (const note of this.#notes) this.#log.info(`${this.#job.id}: ${note}`);
+    this.#notes = [];
+  }
+
+  #conclude(): Done {
+    const now = Date.now();
+    const results: Attempt[] = [];
+    for (const recipient of this.#job.recipients) {
+      const judged = this.#final.get(recipient.index) ?? this.#passing.get(recipient.index);
+      if (judged !== undefined) results.push(this.#attempt(recipient, judged, now));
+    }
+    return this.#fault === undefined ? { results } : { results, fault: this.#fault };
+  }
+
+  #attempt(recipient: DeliverRecipient, { verdict, host, session, use }: Judged, now: number): Attempt {
+    const { arrival, queued } = this.#job;
+    const connectedAt = this.#connectedAt ?? now;
+    return {
+      kind: "attempt",
+      recipient: recipient.index,
+      attempt: recipient.attempt,
+      type: verdict.type,
+      outcome: verdict.outcome,
+      time: now,
+      ...(session?.localAddress === undefined ? {} : { from: session.localAddress }),
+      ...(host === undefined ? {} : { to: host.address, port: host.port, host: host.name }),
+      ...(verdict.code === undefined || verdict.code < 100 ? {} : { code: verdict.code }),
+      ...(verdict.status === undefined ? {} : { status: verdict.status }),
+      ...(verdict.description === undefined ? {} : { description: verdict.description }),
+      state: verdict.state,
+      dsn: verdict.dsn,
+      text: verdict.text,
+      delays: [queued - arrival, this.#startedAt - queued, connectedAt - this.#startedAt, now - connectedAt],
+      ...(use === undefined || use < 2 ? {} : { use }),
+      ...(session?.tlsSummary === undefined ? {} : { tls: session.tlsSummary }),
+      ...(verdict.outcome === "sent" && session?.features.dsn ? { relayedDsn: true } : {}),
+    };
+  }
+}
+
+function mailOf(job: Deliver, recipients: readonly DeliverRecipient[], content: Content): Mail {
+  const { sender, ret, envid, smtputf8, body } = job;
+  return {
+    sender,
+    recipients,
+    content,
+    ...(ret === undefined ? {} : { ret }),
+    ...(envid === undefined ? {} : { envid }),
+    ...(smtputf8 === undefined ? {} : { smtputf8 }),
+    ...(body === undefined ? {} : { body }),
+  };
+}

@@ -1,0 +1,57 @@
+/**
+ * NAME
+ *   smtp - delivers mail to other systems by SMTP
+ *
+ * DESCRIPTION
+ *   Takes deliveries from qmgr, each some recipients of one message and a next hop: `[host]:port`, or a domain, whose
+ *   MX hosts are looked up. The hosts are tried in order of preference, at random among equals, until each recipient
+ *   is accepted, refused for good, or put off by the last host that may be tried. Connections are kept open for a
+ *   moment and used for the next message to the same destination; STARTTLS is used where offered, as the level says.
+ *
+ *   What becomes of each recipient is one Attempt, which the skeleton (service/agent.ts) writes down and reports. Of
+ *   the message's content only the block that is being sent is in memory, unless it is small.
+ *
+ *   There are several of these processes (smtp_processes). One killed in the middle has its deliveries made again.
+ *
+ * SECURITY
+ *   Talks to servers that may be hostile: replies are bounded, cleaned before they are kept, and judged whole; every
+ *   command has a deadline; names from the DNS are checked before they are used. Opens no file but the messages in
+ *   active/, to read. Content is sent so that no line of it can be taken for the end of the message.
+ *
+ * FILES
+ *   active/ID   the message; attempt records are appended by the skeleton
+ *
+ * PARAMETERS
+ *   relayhost, dns_servers, inet_protocols, smtp_*; see docs/parameters.md. A transport declared on smtp takes its own
+ *   NAME_* for each smtp_*.
+ *
+ * BUGS
+ *   A message with 8-bit content is returned by a next hop without 8BITMIME; there is no conversion yet.
+ *   MX records are remembered for five minutes whatever their TTL, which c-ares does not tell.
+ *   Recipients refused for being too many (452) wait for the next attempt, though another transaction would do.
+ */
+import { openContent } from "../../spool/file.ts";
+import { queuePath } from "../../spool/queues.ts";
+import { runAgent } from "../../service/agent.ts";
+import { runService } from "../../service/service.ts";
+import { createDeliverer } from "./deliverer.ts";
+
+const DELIVERIES_AT_ONCE = 100;
+const MEMORY_BYTES = 256 * 1024; // content up to this is read and sent in one piece
+
+runService("smtp", (context) => {
+  const { config, log } = context;
+  const deliverer = createDeliverer({
+    config,
+    log,
+    openContent: (delivery) => openContent(queuePath("active", delivery.id), MEMORY_BYTES),
+  });
+  const own = config.transports.filter((transport) => transport.agent === "smtp").map((transport) => transport.name);
+  return runAgent(context, {
+    transports: ["smtp", ...own],
+    credit: context.alone ? 1 : DELIVERIES_AT_ONCE,
+    deliver: (delivery, hooks, signal) => deliverer.deliver(delivery, hooks, signal),
+    reload: (next) => deliverer.reload(next),
+    stop: () => deliverer.stop(),
+  });
+});

@@ -1,0 +1,261 @@
+/**
+ * One session with one server. nodemailer's SMTPConnection connects, greets, starts TLS and logs in; what it hears is
+ * judged here first: the extensions come from the lines of EHLO proper, a refusal gets its words, and no step is taken
+ * that the TLS level forbids. Once open it takes messages (transaction.ts) until it leaves. States as in Stage.
+ */
+import type { SecureContext, TLSSocket } from "node:tls";
+import { errnoOf, messageOf } from "../../base/errors.ts";
+import { clean } from "../../base/text.ts";
+import { connectTrouble, tlsReason } from "./connect-errors.ts";
+import { type Features, featuresOf, keywordsOf, NO_FEATURES } from "./features.ts";
+import type { Host } from "./route.ts";
+import { ownVerdict, replyText, type Stage, type Trouble, troubled, unwelcome, type Verdict } from "./verdict.ts";
+import { Wire } from "./wire.ts";
+
+export type TlsLevel = "none" | "may" | "encrypt" | "verify";
+
+export interface SessionOptions {
+  readonly host: Host;
+  readonly heloName: string;
+  readonly bindAddress: string; // "": the system chooses
+  readonly tlsLevel: TlsLevel;
+  readonly secureContext?: SecureContext; // one for all connections
+  readonly credentials?: { readonly user: string; readonly pass: string };
+  readonly bounceGreeting: boolean; // a greeting of 5xx is final
+  /** The name that is ours: a server that gives it is us. Absent where going through oneself is meant. */
+  readonly ownName?: string;
+  readonly timeouts: SessionTimeouts;
+}
+
+/** All in ms. */
+export interface SessionTimeouts {
+  readonly connect: number;
+  readonly helo: number; // the greeting, then the answer to EHLO
+  readonly starttls: number;
+  readonly quit: number;
+}
+
+export interface OpenFailure {
+  readonly verdict: Verdict;
+  readonly stage: Stage;
+  readonly tlsFailed: boolean; // the handshake: without TLS it may go
+}
+
+export class Session extends Wire {
+  localAddress: string | undefined; // ours, once open
+  tlsSummary: string | undefined; // "TLSv1.3 TLS_AES_256_GCM_SHA384"; undefined in the clear
+  uses = 0; // messages so far
+  needsReset = false; // a transaction is half done
+  features: Features = NO_FEATURES;
+  readonly #options: SessionOptions;
+  readonly #tlsRequired: boolean;
+  #opened: ((failure: OpenFailure | undefined) => void) | undefined;
+  #offersAuth = false;
+  #leaving = false;
+
+  constructor(options: SessionOptions) {
+    const { host, tlsLevel, bindAddress, secureContext } = options;
+    const tlsRequired = tlsLevel === "encrypt" || tlsLevel === "verify";
+    super(host, {
+      name: options.heloName,
+      ignoreTLS: tlsLevel === "none",
+      requireTLS: tlsRequired,
+      opportunisticTLS: tlsLevel === "may",
+      tls: { rejectUnauthorized: tlsLevel === "verify", ...(secureContext === undefined ? {} : { secureContext }) },
+      ...(bindAddress === "" ? {} : { localAddress: bindAddress }),
+      ...(host.name === host.address ? {} : { servername: host.name }),
+    });
+    this.#options = options;
+    this.#tlsRequired = tlsRequired;
+  }
+
+  /** Connects and negotiates. Resolves to why it did not work, or to undefined. */
+  open(): Promise<OpenFailure | undefined> {
+    return new Promise((resolve) => {
+      this.#opened = resolve;
+      this.deadline.set(this.#options.timeouts.connect);
+      this.once("connect", () => this.#logIn());
+      this.connect();
+    });
+  }
+
+  /** Can take a message. */
+  get isUsable(): boolean {
+    return this.isQuiet && !this.#leaving;
+  }
+
+  /** Says QUIT and goes. */
+  leave(): void {
+    const { socket } = this;
+    if (this.isOver || this.#leaving) return;
+    if (socket === undefined || this.#opened !== undefined || !this.isQuiet) {
+      this.destroy();
+      return;
+    }
+    this.#enter("quit", this.#options.timeouts.quit);
+    this.#leaving = true;
+    this.onTrouble = undefined;
+    socket.end("QUIT\r\n");
+  }
+
+  /** Ends an attempt to open it. */
+  abandon(): void {
+    this.end({ type: "lost" });
+  }
+
+  #enter(stage: Stage, timeoutMs: number): void {
+    this.at = stage;
+    this.deadline.set(timeoutMs);
+  }
+
+  #logIn(): void {
+    const { credentials, timeouts } = this.#options;
+    if (credentials === undefined || !this.#offersAuth) {
+      this.#ready();
+      return;
+    }
+    this.#enter("auth", timeouts.helo);
+    this.login({ ...credentials, credentials: { ...credentials } }, (error) => {
+      if (error === null) {
+        this.#ready();
+        return;
+      }
+      const { response } = error as { response?: unknown };
+      const words = typeof response === "string" ? replyText(oneLine(response)) : messageOf(error);
+      const text = `SASL authentication failed; server ${this.peer} said: ${clean(words)}`;
+      this.#fail(ownVerdict("deferred", "noaccess", "4.7.8", text, "auth"));
+    });
+  }
+
+  #ready(): void {
+    this.at = "idle";
+    this.deadline.clear();
+    this.localAddress = this.socket?.localAddress;
+    if (this.secure) this.tlsSummary = summarize(this.socket as TLSSocket);
+    const opened = this.#opened;
+    this.#opened = undefined;
+    opened?.(undefined);
+  }
+
+  /** The handshake ended in a way that the server put into words, or that we decided. */
+  #fail(verdict: Verdict): void {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    this.destroy();
+    opened?.({ verdict, stage: this.at, tlsFailed: false });
+  }
+
+  protected override end(trouble: Trouble): void {
+    const opened = this.#opened;
+    if (opened === undefined || this.isOver) {
+      super.end(trouble);
+      return;
+    }
+    const stage = this.at;
+    // A server that rejects our side of the handshake is heard only after it is over for us.
+    const tlsFailed = stage === "tls" || (this.secure && stage === "ehlo" && trouble.type === "lost");
+    const known: Trouble = stage === "tls" && trouble.type === "lost" ? { type: "tls" } : trouble;
+    this.#opened = undefined;
+    super.end(trouble);
+    opened({ verdict: troubled(this.peer, this.remote.port, known, stage), stage, tlsFailed });
+  }
+
+  override _onConnect(): void {
+    this.#enter("greeting", this.#options.timeouts.helo);
+    super._onConnect();
+  }
+
+  override _actionGreeting(text: string): void {
+    if (isPositive(text)) super._actionGreeting("220 ok");
+    else this.#fail(unwelcome(this.peer, text, "greeting", this.#options.bounceGreeting));
+  }
+
+  /** Judged by the lines behind the first, each of which begins with a keyword; the first is the server's name. */
+  override _actionEHLO(text: string): void {
+    const [first = "", ...rest] = text.split("\n");
+    const keywords = isPositive(text) ? keywordsOf(rest) : new Map<string, string>();
+    if (text.startsWith("421")) this.#fail(unwelcome(this.peer, text, "ehlo"));
+    else if (this.#tlsRequired && !this.secure && !keywords.has("STARTTLS")) {
+      this.#fail(
+        ownVerdict("deferred", "tls", "4.7.4", `TLS is required, but was not offered by host ${this.peer}`, "ehlo"),
+      );
+    } else if (!isPositive(text)) super._actionEHLO("500 HELO is tried");
+    else if (!this.#isMyself(first)) {
+      this.features = featuresOf(keywords);
+      this.#offersAuth = keywords.has("AUTH");
+      // nodemailer looks for words anywhere in the reply: it gets to see only what it is to act on.
+      const offered = ["250-server", ...(keywords.has("STARTTLS") ? ["250-STARTTLS"] : [])];
+      if (this.#offersAuth) offered.push(`250-AUTH ${keywords.get("AUTH")}`);
+      super._actionEHLO(`${offered.join("\n")}\n250 HELP`);
+    }
+  }
+
+  override _actionHELO(text: string): void {
+    this.features = NO_FEATURES;
+    if (!isPositive(text)) this.#fail(unwelcome(this.peer, text, "helo"));
+    else if (!this.#isMyself(text)) super._actionHELO(text);
+  }
+
+  override _actionSTARTTLS(text: string): void {
+    // Credentials do not go over a connection that failed to encrypt.
+    if (!isPositive(text)) this.#offersAuth = false;
+    if (isPositive(text) || !this.#tlsRequired) {
+      super._actionSTARTTLS(text);
+      return;
+    }
+    const words = `TLS is required, but host ${this.peer} refused to start TLS: ${replyText(oneLine(text))}`;
+    this.#fail(ownVerdict("deferred", "tls", "4.7.4", words, "starttls"));
+  }
+
+  override _upgradeConnection(callback: (error: Error | null, secured?: boolean) => void): void {
+    // RFC 3207 6, CVE-2021-38371: what came in the clear behind the 220 does not count.
+    this.forget();
+    this.features = NO_FEATURES;
+    this.#enter("tls", this.#options.timeouts.starttls);
+    super._upgradeConnection(callback);
+  }
+
+  override _sendCommand(line: string, logged?: string): void {
+    const { helo, starttls } = this.#options.timeouts;
+    if (line.startsWith("EHLO")) this.#enter("ehlo", helo);
+    else if (line.startsWith("HELO")) this.#enter("helo", helo);
+    else if (line === "STARTTLS") this.#enter("starttls", starttls);
+    super._sendCommand(line, logged);
+  }
+
+  override _onData(chunk: Buffer): void {
+    if (!this.#leaving) super._onData(chunk);
+  }
+
+  override _onError(error: Error & { code?: string; originalCode?: string }, type: string): void {
+    this._clearPhase();
+    const errno = errnoOf(error);
+    // Reset at once: there was a connection.
+    if (this.at === "connect" && errno === "ECONNRESET") this.at = "greeting";
+    if (this.at === "connect") this.end(connectTrouble(error, this.#options.bindAddress));
+    else if (this.at === "tls" || type === "ETLS") this.end({ type: "tls", detail: tlsReason(error) });
+    else this.end(errno === "ETIMEDOUT" ? { type: "timeout" } : { type: "lost" });
+  }
+
+  #isMyself(firstLine: string): boolean {
+    const { ownName } = this.#options;
+    const name = firstLine.slice(4).trim().split(/\s/, 1)[0]?.toLowerCase();
+    if (ownName === undefined || name !== ownName.toLowerCase()) return false;
+    const text = `mail for ${this.remote.name} loops back to myself`;
+    this.#fail(ownVerdict("bounced", "noaccess", "5.4.6", text, this.at));
+    return true;
+  }
+}
+
+function isPositive(text: string): boolean {
+  return text.startsWith("2");
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll("\n", " ");
+}
+
+function summarize(socket: TLSSocket): string {
+  const cipher = socket.getCipher();
+  return `${socket.getProtocol() ?? "TLS"} ${cipher?.standardName ?? cipher?.name ?? "unknown"}`;
+}

@@ -1,0 +1,72 @@
+/** What the SMTP client takes from main.cf, for one transport. */
+import type { Config } from "../../config/config.ts";
+import { parseEndpoint } from "../../config/endpoint.ts";
+import type { CacheLimits } from "./connection-cache.ts";
+import type { DnsOptions } from "./dns.ts";
+import type { RouteOptions } from "./route.ts";
+import type { SessionTimeouts, TlsLevel } from "./session.ts";
+import type { TransactionTimeouts } from "./transaction.ts";
+
+export interface Settings {
+  readonly heloName: string;
+  readonly ownName: string;
+  readonly bindAddress: { readonly ipv4: string; readonly ipv6: string }; // "": the system chooses
+  readonly tlsLevel: TlsLevel;
+  readonly bounceGreeting: boolean; // a greeting of 5xx returns the mail
+  readonly sessionLimit: number; // hosts that answered; 0: none
+  readonly deliveryMs: number; // for one delivery, everything together
+  readonly dns: DnsOptions;
+  readonly route: RouteOptions;
+  readonly session: SessionTimeouts;
+  readonly transaction: TransactionTimeouts;
+  readonly cache: CacheLimits;
+}
+
+const CACHED_CONNECTIONS = 500; // beyond it the oldest habits of the kernel are the limit
+
+export function settingsOf(config: Config): Settings {
+  const listen = [...config.smtpd_listen, ...config.submission_listen, ...config.submissions_listen];
+  return {
+    heloName: config.smtp_helo_name,
+    ownName: config.myhostname,
+    bindAddress: { ipv4: config.smtp_bind_address, ipv6: config.smtp_bind_address6 },
+    tlsLevel: config.smtp_tls_security_level,
+    bounceGreeting: !config.smtp_skip_5xx_greeting,
+    sessionLimit: config.smtp_mx_session_limit,
+    deliveryMs: config.smtp_delivery_timeout,
+    dns: {
+      servers: config.dns_servers,
+      hostLookup: config.smtp_host_lookup,
+      protocols: config.inet_protocols,
+      timeoutMs: config.smtp_dns_timeout,
+    },
+    route: {
+      port: config.smtp_tcp_port,
+      timeoutMs: config.smtp_dns_timeout,
+      preference: config.smtp_address_preference,
+      addressLimit: config.smtp_mx_address_limit,
+      ownName: config.myhostname,
+      listeners: listen.map(parseEndpoint),
+    },
+    session: {
+      connect: config.smtp_connect_timeout,
+      helo: config.smtp_helo_timeout,
+      starttls: config.smtp_starttls_timeout,
+      quit: config.smtp_quit_timeout,
+    },
+    transaction: {
+      mail: config.smtp_mail_timeout,
+      rcpt: config.smtp_rcpt_timeout,
+      dataInit: config.smtp_data_init_timeout,
+      dataXfer: config.smtp_data_xfer_timeout,
+      dataDone: config.smtp_data_done_timeout,
+      rset: config.smtp_rset_timeout,
+    },
+    cache: {
+      idleMs: config.smtp_connection_cache_time_limit,
+      reuseMs: config.smtp_connection_reuse_time_limit,
+      reuseCount: config.smtp_connection_reuse_count_limit,
+      size: CACHED_CONNECTIONS,
+    },
+  };
+}

@@ -1,0 +1,70 @@
+/** One listener: smtp-server's server, with our sessions, our certificate, and no way to its own key. */
+import type { Server, Socket } from "node:net";
+import { SMTPServer } from "smtp-server";
+import type { SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
+import { messageOf } from "../../base/errors.ts";
+import { Session } from "./session.ts";
+import type { Settings } from "./settings.ts";
+import type { Station } from "./station.ts";
+
+export class MailServer extends SMTPServer {
+  readonly #station: Station;
+  readonly #limit: () => boolean;
+
+  /** `isFull`: no connection more. */
+  constructor(station: Station, isFull: () => boolean) {
+    const { service } = station.settings;
+    super({
+      name: station.settings.config.myhostname,
+      disableReverseLookup: true,
+      logger: false,
+      // smtp-server shakes hands inside the session, where our deadlines and limits hold.
+      secure: service === "submissions",
+      needsUpgrade: service === "submissions",
+      // A client that closes its side behind QUIT still gets our answers.
+      allowHalfOpen: true,
+    });
+    this.#station = station;
+    this.#limit = isFull;
+    this.useSettings(station.settings);
+    // Without a listener one client's RST in the middle of a message would end the process (hazard B16).
+    this.on("error", (error: Error) => station.log.warn(`${service}: ${messageOf(error)}`));
+  }
+
+  useSettings(settings: Settings): void {
+    this.#station.settings = settings;
+    this.secureContext.clear();
+    if (settings.secureContext !== undefined) this.secureContext.set("*", settings.secureContext);
+  }
+
+  /** Called by smtp-server's constructor, which would put a key there that everybody knows (hazard B18). */
+  override updateSecureContext(): void {
+    this.secureContext = new Map();
+  }
+
+  override connect(socket: Socket, options?: SMTPConnectionOptions | null): void {
+    const session = new Session(this.#station, this, socket, options ?? {});
+    if (this.#limit()) {
+      this.#station.log.warn(`too many connections: ${session.peer} is turned away`);
+      socket.on("error", () => {});
+      socket.end(`421 4.3.2 ${this.#station.settings.config.myhostname} Error: all server ports are busy\r\n`);
+      socket.setTimeout(1000, () => socket.destroy());
+      socket.resume();
+      return;
+    }
+    this.connections.add(session);
+    session.init();
+  }
+
+  /** `handle`: what net.Server.listen takes: the handle that master bound, or options. Resolves when it listens. */
+  listening(handle: unknown): Promise<Server> {
+    const { server } = this;
+    return new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(handle as object, () => {
+        server.off("error", reject);
+        resolve(server);
+      });
+    });
+  }
+}

@@ -1,0 +1,115 @@
+/** All of smtpd but the process around it: listeners in, messages out by way of the spool. */
+import type { AddressInfo } from "node:net";
+import { pause, systemClock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import type { Config } from "../../config/config.ts";
+import type { ListenerName } from "../../service/channel.ts";
+import type { Intake } from "../../spool/intake.ts";
+import { freeSpace, type Space } from "../../spool/space.ts";
+import { Answers } from "./answers.ts";
+import { Clients } from "./clients.ts";
+import type { Connection } from "./connection.ts";
+import { OwnHeader } from "./own-header.ts";
+import { MailServer } from "./server.ts";
+import { type Settings, settingsFor } from "./settings.ts";
+import type { Door, Station } from "./station.ts";
+
+export interface SmtpdParts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly intake: Intake; // of the spool that is the working directory
+  readonly door: Door;
+  readonly listeners: readonly (ListenerName & { readonly handle: unknown })[];
+  readonly freeSpace?: () => Space;
+}
+
+export interface Smtpd {
+  /** Where it listens, in the order of the listeners. */
+  readonly addresses: readonly AddressInfo[];
+  /** New settings for new connections, and for living ones from their next transaction on. */
+  reload(config: Config): void;
+  /** Takes no more; resolves when every transaction has ended, or shutdown_timeout is over. */
+  stop(): Promise<void>;
+}
+
+// How often deadlines are looked at: a fraction of the shortest, within these bounds.
+const SHORTEST_TICK_MS = 20;
+const LONGEST_TICK_MS = 500;
+// What master grants us for the end must do for the process's end, too.
+const GRACE_SHARE = 0.8;
+
+export async function createSmtpd(parts: SmtpdParts): Promise<Smtpd> {
+  const { log, intake, door, listeners } = parts;
+  let { config } = parts;
+  const sessions = new Set<Connection>();
+  const shared = {
+    log,
+    intake,
+    door,
+    sessions,
+    clock: systemClock,
+    freeSpace: parts.freeSpace ?? freeSpace,
+    clients: new Clients(systemClock, config.anvil_rate_time_unit),
+    answers: new Answers(log),
+    ownHeader: new OwnHeader(),
+    load: { committing: 0, isStressed: false, isStopping: false },
+  };
+  const servers: MailServer[] = [];
+  const compiled = new Map<string, Settings>();
+
+  function settingsOf(service: ListenerName["service"]): Settings {
+    let settings = compiled.get(service);
+    if (settings === undefined) {
+      settings = settingsFor(service === "smtp" ? config : config.listener(service), service, log);
+      compiled.set(service, settings);
+    }
+    return settings;
+  }
+  for (const { service } of listeners) {
+    const station: Station = { ...shared, settings: settingsOf(service) };
+    servers.push(new MailServer(station, () => sessions.size >= config.smtpd_connection_limit));
+  }
+  const listening = await Promise.all(servers.map((server, index) => server.listening(listeners[index]?.handle)));
+
+  let nextSweep = 0;
+  function tick(): void {
+    const now = systemClock.monotonic();
+    shared.load.isStressed = sessions.size > config.smtpd_connection_limit * 0.8;
+    for (const session of sessions) session.checkDeadline(now);
+    if (now < nextSweep) return;
+    nextSweep = now + config.anvil_rate_time_unit;
+    shared.clients.sweep();
+  }
+  function startTicking(): NodeJS.Timeout {
+    const shortest = Math.min(config.smtpd_timeout, config.smtpd_starttls_timeout);
+    const tickMs = Math.min(LONGEST_TICK_MS, Math.max(SHORTEST_TICK_MS, shortest / 10));
+    return setInterval(tick, tickMs);
+  }
+  let ticking = startTicking();
+
+  return {
+    addresses: listening.map((server) => server.address() as AddressInfo),
+    reload(next) {
+      config = next;
+      compiled.clear();
+      shared.clients.unitMs = config.anvil_rate_time_unit;
+      servers.forEach((server, index) => {
+        server.useSettings(settingsOf(listeners[index]?.service ?? "smtp"));
+      });
+      clearInterval(ticking);
+      ticking = startTicking();
+    },
+    async stop() {
+      shared.load.isStopping = true;
+      for (const server of listening) server.close();
+      for (const session of sessions) session.leave();
+      const end = systemClock.monotonic() + config.shutdown_timeout * GRACE_SHARE;
+      const isDone = () => shared.load.committing === 0 && ![...sessions].some((session) => session.isBusy);
+      while (!isDone() && systemClock.monotonic() < end) await pause(SHORTEST_TICK_MS);
+      for (const session of sessions) session.abandon();
+      while (shared.load.committing > 0) await pause(SHORTEST_TICK_MS);
+      clearInterval(ticking);
+      log.flush();
+    },
+  };
+}

@@ -1,0 +1,265 @@
+/** The commands of SMTP: what each does, and what it may follow. Replies and their codes are Postfix's. */
+import { clean } from "../../base/text.ts";
+import { isAddressError, parsePath } from "../../mail/address.ts";
+import { startAuth } from "./auth-command.ts";
+import { parseMail } from "./mail-command.ts";
+import { parseRcpt } from "./rcpt-command.ts";
+import type { Session } from "./session.ts";
+import type { CommandName } from "./tally.ts";
+import { Transaction } from "./transaction.ts";
+
+export interface Verb {
+  readonly name: CommandName;
+  /**
+   * `argument`: behind the verb, trimmed. `line`: all of it. No control characters, valid UTF-8. Returns the reply, or
+   * undefined where it is given elsewhere.
+   */
+  run(session: Session, argument: string, line: string): string | undefined;
+  readonly isBeforeTls?: true; // taken where TLS is required and not there yet
+  readonly endsGroup?: true; // nothing may be sent behind it ahead of its reply (RFC 2920 3.1)
+  readonly syntaxReply?: string; // to bytes that no command may have
+}
+
+function helo(session: Session, argument: string, line: string): string {
+  if (argument === "") return `501 Syntax: ${line.slice(0, 4).toUpperCase()} hostname`;
+  session.introduce(harmless(argument), false);
+  return `250 ${session.settings.config.myhostname}`;
+}
+
+function ehlo(session: Session, argument: string): string {
+  if (argument === "") return "501 Syntax: EHLO hostname";
+  session.introduce(harmless(argument), true);
+  const { config, secureContext } = session.settings;
+  const lines = [
+    config.myhostname,
+    "PIPELINING",
+    config.message_size_limit > 0 ? `SIZE ${config.message_size_limit}` : "SIZE",
+    "VRFY",
+    ...(secureContext !== undefined && !session.secure ? ["STARTTLS"] : []),
+    ...(offersAuth(session) ? ["AUTH PLAIN LOGIN"] : []),
+    "ENHANCEDSTATUSCODES",
+    "8BITMIME",
+    "DSN",
+    "SMTPUTF8",
+  ];
+  return lines.map((line, index) => `250${index < lines.length - 1 ? "-" : " "}${line}`).join("\r\n");
+}
+
+export function offersAuth(session: Session): boolean {
+  const { authenticator, config } = session.settings;
+  return authenticator !== undefined && (session.secure || !config.smtpd_tls_auth_only);
+}
+
+/** A client's name for itself goes into logs and Received fields; Postfix replaces the same characters. */
+function harmless(name: string): string {
+  return name.slice(0, 255).replace(/[^!-~]|[<>()\\";@]/g, "?");
+}
+
+function mail(session: Session, argument: string): string {
+  const { station } = session;
+  // RFC 5321 4.1.4, and after STARTTLS everything begins anew (RFC 3207 4.2).
+  if (session.helo === "") return "503 5.5.1 Error: send HELO/EHLO first";
+  if (session.transaction !== undefined) return "503 5.5.1 Error: nested MAIL command";
+  session.refreshSettings();
+  const { settings } = session;
+  const { config, service } = settings;
+  const { clients, log } = station;
+  if (!session.isUnlimited && config.smtpd_client_message_rate_limit > 0) {
+    const rate = clients.add(session.remoteAddress, "messages");
+    if (rate > config.smtpd_client_message_rate_limit) {
+      log.warn(`Message delivery request rate limit exceeded: ${rate} from ${session.peer} for service ${service}`);
+      return `450 4.7.1 Error: too much mail from ${session.remoteAddress}`;
+    }
+  }
+  const request = parseMail(argument, {
+    isEsmtp: session.isEsmtp,
+    offersAuth: offersAuth(session),
+    defaultDomain: session.mayRelay ? settings.origin : undefined,
+    postmasterDomain: settings.origin,
+  });
+  if (typeof request === "string") {
+    if (request.startsWith("501 5.1.7"))
+      log.warn(`Illegal address syntax from ${session.peer} in MAIL command: ${clean(argument, 200)}`);
+    return request;
+  }
+  const transaction = new Transaction(request);
+  // So that the log line of a refusal shows the sender.
+  session.transaction = transaction;
+  const refusal = refuseMail(session, request.sizeBytes);
+  if (refusal === undefined) return "250 2.1.0 Ok";
+  session.logReject("MAIL", refusal);
+  session.transaction = undefined;
+  return refusal;
+}
+
+function refuseMail(session: Session, sizeBytes: number): string | undefined {
+  const { station, settings } = session;
+  const { config } = settings;
+  if (settings.requiresUser && !session.mayRelay) return "530 5.7.0 Authentication required";
+  if (config.message_size_limit > 0 && sizeBytes > config.message_size_limit) {
+    return "552 5.3.4 Message size exceeds fixed limit";
+  }
+  if (station.door.flow.stop) return "451 4.3.2 Error: queue is overloaded, try again later";
+  const { bytes, inodes } = station.freeSpace();
+  const neededBytes = Math.max(config.queue_minfree || config.message_size_limit * 1.5, sizeBytes);
+  if (bytes < neededBytes || inodes < config.queue_minfree_inodes) {
+    station.log.warn(`not enough free space in mail queue: ${bytes} bytes, ${inodes} inodes`);
+    return "452 4.3.1 Insufficient system storage";
+  }
+  return undefined;
+}
+
+function rcpt(session: Session, argument: string): string {
+  const { station, transaction, settings } = session;
+  const { config, service } = settings;
+  if (transaction === undefined) return "503 5.5.1 Error: need MAIL command";
+  if (!session.isUnlimited && config.smtpd_client_recipient_rate_limit > 0) {
+    const rate = station.clients.add(session.remoteAddress, "recipients");
+    if (rate > config.smtpd_client_recipient_rate_limit) {
+      station.log.warn(`Recipient address rate limit exceeded: ${rate} from ${session.peer} for service ${service}`);
+      return `450 4.7.1 Error: too many recipients from ${session.remoteAddress}`;
+    }
+  }
+  const request = parseRcpt(argument, {
+    isEsmtp: session.isEsmtp,
+    smtputf8: transaction.request.smtputf8,
+    defaultDomain: session.mayRelay ? settings.origin : undefined,
+    postmasterDomain: settings.origin,
+  });
+  if (typeof request === "string") {
+    if (request.startsWith("501 5.1.3")) {
+      station.log.warn(`Illegal address syntax from ${session.peer} in RCPT command: ${clean(argument, 200)}`);
+    }
+    return request;
+  }
+  if (transaction.accepted >= config.smtpd_recipient_limit) {
+    // RFC 5321 4.5.3.1.10: the client sends the rest in another transaction; up to a point that is no error.
+    if (transaction.overshoot++ < config.smtpd_recipient_overshoot_limit) session.excuse();
+    return "452 4.5.3 Error: too many recipients";
+  }
+  const { address, isPostmaster, recipient } = request;
+  if (!session.mayRelay && !isPostmaster && !mayReceive(session, address.local, address.domain)) {
+    return denied(session, "RCPT", address.address);
+  }
+  transaction.add(recipient);
+  return "250 2.1.5 Ok";
+}
+
+function denied(session: Session, where: string, address: string): string {
+  const reply = `554 5.7.1 <${address}>: Relay access denied`;
+  session.logReject(where, reply, address);
+  return reply;
+}
+
+/**
+ * Mail from strangers is for our own domains, and for addresses that cannot be meant for another host: a local part
+ * such as user%host or host!user is a route to some systems behind us (Postfix: allow_untrusted_routing = no).
+ */
+function mayReceive(session: Session, local: string, domain: string): boolean {
+  return session.settings.isOurs(domain) && !/[%!]/.test(local);
+}
+
+function data(session: Session, argument: string): string {
+  const { transaction } = session;
+  if (transaction === undefined) return "503 5.5.1 Error: need RCPT command";
+  // With pipelining a client may say DATA before it knows that all recipients were refused (RFC 2920 3.1).
+  if (transaction.recipients.length === 0) return "554 5.5.1 Error: no valid recipients";
+  if (argument !== "") return "501 5.5.4 Syntax: DATA";
+  session.receive(transaction);
+  return "354 End data with <CR><LF>.<CR><LF>";
+}
+
+function rset(session: Session, argument: string): string {
+  if (argument !== "") return "501 5.5.4 Syntax: RSET";
+  session.transaction = undefined;
+  return "250 2.0.0 Ok";
+}
+
+/** We know of no recipient whether it exists; what may not be sent to is refused as with RCPT. */
+function vrfy(session: Session, argument: string): string {
+  if (argument === "") return "501 5.5.4 Syntax: VRFY address";
+  const { origin } = session.settings;
+  const text = argument.replace(/ +SMTPUTF8$/i, ""); // RFC 6531 3.7.4.2
+  const address = parsePath(text, { smtputf8: text !== argument, postmasterDomain: origin, defaultDomain: origin });
+  if (isAddressError(address)) {
+    const isUtf8 = address.error === "smtputf8";
+    return isUtf8 ? "553 5.6.7 Must declare SMTPUTF8 to send unicode address" : BAD_RECIPIENT;
+  }
+  if (!session.mayRelay && address.domain !== origin && !mayReceive(session, address.local, address.domain)) {
+    return denied(session, "VRFY", address.address);
+  }
+  return `252 2.0.0 ${address.address}`;
+}
+
+function startTls(session: Session, argument: string): string | undefined {
+  const { settings, station } = session;
+  if (argument !== "") return "501 5.5.4 Syntax: STARTTLS";
+  if (session.secure) return "503 5.5.1 Error: TLS already active";
+  if (settings.secureContext === undefined) return "502 5.5.1 Error: command not implemented";
+  const limit = settings.config.smtpd_client_new_tls_session_rate_limit;
+  if (!session.isUnlimited && limit > 0) {
+    const rate = station.clients.add(session.remoteAddress, "handshakes");
+    if (rate > limit) {
+      station.log.warn(
+        `New TLS session rate limit exceeded: ${rate} from ${session.peer} for service ${settings.service}`,
+      );
+      return `454 4.7.0 Error: too many new TLS sessions from ${session.peer}`;
+    }
+  }
+  session.reply("220 2.0.0 Ready to start TLS");
+  session.handshake();
+  return undefined;
+}
+
+/** A client that is no mail client: a browser that was talked into it (ALPACA), a bot, TLS on the wrong port. */
+const NOT_SMTP = /^(?:[^a-z].*|CONNECT|GET|POST|PUT|HEAD|OPTIONS|DELETE|PATCH|TRACE|[a-z0-9-]+:.*)$/i;
+
+function unknown(session: Session, _argument: string, line: string): string | undefined {
+  const name = line.split(" ", 1)[0] ?? "";
+  if (line !== "" && NOT_SMTP.test(name)) {
+    session.logFirst(`non-SMTP command from ${session.peer}: ${clean(line, 100)}`, "warn");
+    session.endWith(`421 4.7.0 ${session.settings.config.myhostname} Error: I can break rules, too. Goodbye.`);
+    return undefined;
+  }
+  return line === "" ? "500 5.5.2 Error: bad syntax" : "500 5.5.2 Error: command not recognized";
+}
+
+const ok = () => "250 2.0.0 Ok";
+const unauthorized = () => "550 5.7.0 Error: insufficient authorization";
+const notImplemented = () => "502 5.5.1 Error: command not implemented";
+/** The connection ends with this reply. */
+const ending = (reply: string) => (session: Session) => {
+  session.endWith(reply);
+  return undefined;
+};
+const BAD_SENDER = "501 5.1.7 Bad sender address syntax";
+const BAD_RECIPIENT = "501 5.1.3 Bad recipient address syntax";
+
+const KNOWN = "AUTH DATA EHLO HELO HELP MAIL NOOP QUIT RCPT RSET STARTTLS VRFY";
+
+export const UNKNOWN: Verb = { name: "unknown", isBeforeTls: true, run: unknown };
+
+const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
+  ["HELO", { name: "helo", isBeforeTls: true, endsGroup: true, run: helo }],
+  ["EHLO", { name: "ehlo", isBeforeTls: true, endsGroup: true, run: ehlo }],
+  ["MAIL", { name: "mail", syntaxReply: BAD_SENDER, run: mail }],
+  ["RCPT", { name: "rcpt", syntaxReply: BAD_RECIPIENT, run: rcpt }],
+  ["DATA", { name: "data", endsGroup: true, run: data }],
+  ["RSET", { name: "rset", run: rset }],
+  ["NOOP", { name: "noop", isBeforeTls: true, endsGroup: true, run: ok }],
+  ["VRFY", { name: "vrfy", endsGroup: true, syntaxReply: BAD_RECIPIENT, run: vrfy }],
+  ["QUIT", { name: "quit", isBeforeTls: true, run: ending("221 2.0.0 Bye") }],
+  ["STARTTLS", { name: "starttls", isBeforeTls: true, run: startTls }],
+  ["AUTH", { name: "auth", run: startAuth }],
+  ["HELP", { name: "help", isBeforeTls: true, run: () => `214 2.0.0 Commands: ${KNOWN}` }],
+  // CHUNKING is not offered. The chunk comes without waiting for the reply, and would run as commands (hazard A17).
+  ["BDAT", { name: "bdat", run: ending("502 5.5.1 Error: command not implemented") }],
+  ["ETRN", { name: "etrn", run: notImplemented }],
+  ["XCLIENT", { name: "xclient", isBeforeTls: true, run: unauthorized }],
+  ["XFORWARD", { name: "xforward", run: unauthorized }],
+  ["PROXY", { name: "unknown", isBeforeTls: true, run: unauthorized }],
+]);
+
+export function findVerb(word: string): Verb {
+  return VERBS.get(word) ?? VERBS.get(word.toUpperCase()) ?? UNKNOWN;
+}
