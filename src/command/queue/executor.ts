@@ -1,0 +1,100 @@
+/** Who carries out a change: the running system, asked through qmgr, or we ourselves when it is stopped. */
+import { ScesError } from "../../base/errors.ts";
+import { createLog, type Log } from "../../base/log.ts";
+import type { Config } from "../../config/config.ts";
+import type { Concluded, Reply, Target, Verb } from "../../ipc/messages.ts";
+import { Asker } from "../../service/ask.ts";
+import { logOptions } from "../../service/log-options.ts";
+
+export interface Outcome {
+  readonly affected: readonly string[];
+  readonly later: readonly string[]; // of these: done after the current attempt
+  readonly missing: readonly string[];
+}
+
+export interface Executor {
+  readonly isRunning: boolean; // the mail system is
+  run(verb: Verb, targets: readonly Target[], reason: string, wait: boolean): Promise<Outcome>;
+  /** Everything that is deferred. */
+  flushAll(): Promise<Outcome>;
+  close(): void;
+}
+
+export interface Listeners {
+  onConcluded(concluded: Concluded): void;
+  onGone(): void;
+}
+
+/** How often somebody who starts or stops is asked again. */
+const AGAIN_MS = 100;
+
+/**
+ * Throws NO_ANSWER when the system runs and its queue manager does not answer within command_timeout: then nothing was
+ * changed.
+ */
+export async function openExecutor(config: Config, listeners: Listeners): Promise<Executor> {
+  const until = performance.now() + config.command_timeout;
+  for (;;) {
+    const leftMs = Math.max(1, until - performance.now());
+    try {
+      return new OnlineExecutor(await Asker.open("qmgr", { timeoutMs: leftMs, ...listeners }), config.command_timeout);
+    } catch (error) {
+      if (!(error instanceof ScesError) || error.code !== "NOT_RUNNING") throw error;
+    }
+    try {
+      // Loaded only here: SQLite costs a running system's commands their quick start.
+      const { OfflineExecutor } = await import("./offline.ts");
+      return new OfflineExecutor(commandLog(config));
+    } catch (error) {
+      if (!(error instanceof ScesError) || error.code !== "SPOOL_LOCKED") throw error;
+    }
+    // Somebody has the spool, yet no queue manager listens: it starts, stops, or was killed a moment ago.
+    if (performance.now() >= until) {
+      const text = `the mail system runs, but its queue manager does not answer within ${config.command_timeout / 1000} s`;
+      throw new ScesError("NO_ANSWER", text);
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  }
+}
+
+class OnlineExecutor implements Executor {
+  readonly isRunning = true;
+  readonly #asker: Asker;
+
+  constructor(asker: Asker, answerMs: number) {
+    this.#asker = asker;
+    asker.timeoutMs = answerMs;
+  }
+
+  async run(verb: Verb, targets: readonly Target[], reason: string, wait: boolean): Promise<Outcome> {
+    return outcomeOf(
+      await this.#asker.ask({
+        verb,
+        targets,
+        ...(reason === "" ? {} : { reason }),
+        ...(wait ? { wait: true as const } : {}),
+      }),
+    );
+  }
+
+  async flushAll(): Promise<Outcome> {
+    return outcomeOf(await this.#asker.ask({ verb: "flush", targets: [] }));
+  }
+
+  close(): void {
+    this.#asker.close();
+  }
+}
+
+function outcomeOf(reply: Reply): Outcome {
+  if (reply.error !== undefined) throw new ScesError("NO_ANSWER", reply.error);
+  return reply;
+}
+
+/** What a command does to the mail of a stopped system is logged as the system itself would log it. */
+function commandLog(config: Config): Log {
+  const options = logOptions("queue", config);
+  const targets = options.targets.filter((target) => target !== "stdout");
+  if (targets.length > 0) return createLog({ ...options, targets });
+  return { info() {}, warn() {}, error() {}, fatal() {}, flush() {} };
+}

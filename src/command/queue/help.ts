@@ -1,0 +1,55 @@
+/** What --help says. */
+import { VERBS, type VerbName } from "./verbs.ts";
+
+const FILTERS = `
+Filters, all of which must hold; of one given several times, any:
+  --queue NAME[,NAME]   in this queue: incoming, active, deferred, hold, bounce, corrupt
+  --from ADDRESS        sender: user@example.org, example.org, user@, .example.org (subdomains), <>, *, /expression/
+  --to ADDRESS          a recipient that waits, in the same forms
+  --domain DOMAIN       a recipient that waits in this domain
+  --age '>1h'           time since arrival; < > <= >= and s m h d w; a bare time: at least
+  --size '>10k'         size of the message; k m g
+  --reason TEXT         words of the last reason or the reason of a hold, or an /expression/
+`;
+
+const GENERAL = `
+  -c DIRECTORY          of main.cf (else $SCES_CONFIG_DIRECTORY, else etc/ of this installation, else /etc/sces)
+  --json                for programs: one JSON object a line
+  --dry-run             says which messages it would change, and changes none
+`;
+
+export function helpText(about: VerbName | "all"): string {
+  if (about === "all") return overview();
+  const { does, more, synopsis, options } = VERBS[about];
+  const dryRun = options.includes("dry-run");
+  const general = GENERAL.trim()
+    .split("\n")
+    .filter((line) => dryRun || !line.includes("--dry-run"));
+  return [
+    `sces-queue ${about} ${synopsis}`,
+    `  ${does}`,
+    "",
+    more.trim(),
+    "",
+    FILTERS.trim(),
+    "",
+    general.map((line) => `  ${line.trim()}`).join("\n"),
+    "",
+  ].join("\n");
+}
+
+function overview(): string {
+  const rows = Object.entries(VERBS).map(([name, { does }]) => `  ${name.padEnd(9)} ${does}`);
+  return [
+    "sces-queue VERB [ID... | - | ALL | filters] [--dry-run] [--json] [-c DIRECTORY]",
+    "  looks at the queue and works on it, whether the mail system runs or not",
+    "",
+    ...rows,
+    "",
+    "ID: a queue id as list shows it. -: ids on standard input. ALL, in upper case: every message.",
+    FILTERS,
+    "sces-queue VERB --help says more. Exit status: 0 done (also for 0 messages), 64 wrong usage, 65 no queue id,",
+    "69 no mail system, 75 the mail system does not answer and nothing was changed, 77 not allowed.",
+    "",
+  ].join("\n");
+}

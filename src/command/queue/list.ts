@@ -1,0 +1,72 @@
+/** `sces-queue list`: reads the directories itself, whether the system runs or not, and prints while it reads. */
+import { lstatSync } from "node:fs";
+import { EX_OK } from "../../base/exit.ts";
+import type { Config } from "../../config/config.ts";
+import { complain } from "../entry.ts";
+import type { CommandIo } from "../io.ts";
+import type { Request } from "./arguments.ts";
+import { corruptJson, corruptText, listCorrupt } from "./corrupt.ts";
+import { listedJson } from "./list-json.ts";
+import { TextList } from "./list-text.ts";
+import { namedIds, queuesOf, select } from "./selection.ts";
+import { isUnreadable, type Unreadable, type View } from "./view.ts";
+
+/** Lines are gathered to this many characters, or for one turn: the first is out at once. */
+const GATHERED = 64 * 1024;
+
+export async function list(request: Request, config: Config, io: CommandIo): Promise<number> {
+  const ids = await namedIds(request, io);
+  const asked = queuesOf(request, ids !== undefined);
+  const out = new Gathered(io);
+  const text = new TextList(config, Date.now());
+  const found = select(request, {
+    ids,
+    queues: asked.filter((queue) => queue !== "corrupt"),
+    reading: true,
+    onMissing: (id, where) => {
+      complain(
+        "sces-queue",
+        io,
+        `${id}: ${where === undefined ? "there is no such message" : `it is in ${where.queue}`}`,
+      );
+    },
+  });
+  for await (const { view } of found) {
+    if (view === undefined) continue;
+    const size = sizeOf(view);
+    out.add(request.json ? listedJson(view, size, config) : text.message(view, size));
+  }
+  if (asked.includes("corrupt") && ids === undefined) {
+    for await (const one of listCorrupt())
+      out.add(request.json ? corruptJson(one) : text.entry(corruptText(one), one.sizeBytes));
+  }
+  if (!request.json) out.add(text.end());
+  out.flush();
+  return EX_OK;
+}
+
+function sizeOf(view: View | Unreadable): number {
+  if (!isUnreadable(view)) return view.sizeBytes;
+  return lstatSync(view.path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+class Gathered {
+  readonly #io: CommandIo;
+  #text = "";
+  #isFirst = true;
+
+  constructor(io: CommandIo) {
+    this.#io = io;
+  }
+
+  add(text: string): void {
+    this.#text += text;
+    if (this.#isFirst || this.#text.length > GATHERED) this.flush();
+    this.#isFirst = false;
+  }
+
+  flush(): void {
+    if (this.#text !== "") this.#io.stdout.write(this.#text);
+    this.#text = "";
+  }
+}

@@ -1,0 +1,56 @@
+/** sces-queue from its arguments to its exit status. */
+import { ScesError } from "../../base/errors.ts";
+import { EX_DATAERR, EX_OK } from "../../base/exit.ts";
+import type { Config } from "../../config/config.ts";
+import { loadConfig } from "../../config/load.ts";
+import { takeConfigOptions } from "../../service/config-options.ts";
+import { complain } from "../entry.ts";
+import type { CommandIo } from "../io.ts";
+import { MalformedIds, parseArguments, type Request } from "./arguments.ts";
+import { change } from "./change.ts";
+import { helpText } from "./help.ts";
+import { list } from "./list.ts";
+import { show } from "./show.ts";
+import { summary } from "./summary.ts";
+
+export async function run(args: readonly string[], io: CommandIo): Promise<number> {
+  try {
+    const { directory, overrides, rest } = takeConfigOptions(args, io.env);
+    const request = parseArguments(rest);
+    if ("help" in request) {
+      io.stdout.write(helpText(request.help));
+      return EX_OK;
+    }
+    const config = loadConfig(directory, overrides);
+    enterSpool(config);
+    return await carryOut(request, config, io);
+  } catch (error) {
+    if (!(error instanceof MalformedIds)) throw error;
+    for (const line of error.message.split("\n")) complain("sces-queue", io, line);
+    complain("sces-queue", io, "nothing was done");
+    return EX_DATAERR;
+  }
+}
+
+function enterSpool(config: Config): void {
+  try {
+    process.chdir(config.queue_directory);
+  } catch (error) {
+    const text = `there is no spool at ${config.queue_directory}: start sces once, or name its settings with -c`;
+    throw new ScesError("NOT_RUNNING", text, { cause: error });
+  }
+}
+
+async function carryOut(request: Request, config: Config, io: CommandIo): Promise<number> {
+  const { verb } = request;
+  switch (verb) {
+    case "list":
+      return await list(request, config, io);
+    case "show":
+      return await show(request, config, io);
+    case "summary":
+      return await summary(request, config, io);
+    default:
+      return await change({ ...request, verb }, config, io);
+  }
+}

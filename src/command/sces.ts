@@ -1,0 +1,47 @@
+/** The entry of bin/sces: which command is meant. (`start` is not one: bin/sces becomes the master process.) */
+import { EX_OK, EX_USAGE } from "../base/exit.ts";
+import { complain, runAsProcess } from "./entry.ts";
+import type { CommandIo, Run } from "./io.ts";
+
+interface Entry {
+  readonly about: string;
+  readonly load: () => Promise<{ readonly run: Run }>;
+}
+
+/** Loaded when asked for: a command pays for nothing that it does not use. */
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  stop: { about: "finish what is under way and end", load: () => import("./stop.ts") },
+  reload: { about: "take new settings from main.cf", load: () => import("./reload.ts") },
+  status: { about: "the processes and what they do [--json]", load: () => import("./status.ts") },
+  check: { about: "find what is wrong before a start does", load: () => import("./check.ts") },
+  config: { about: "show and change settings [-d -n -e name=value]", load: () => import("./config.ts") },
+  passwd: { about: "set a password for authenticated sending", load: () => import("./passwd.ts") },
+  demo: { about: "show it all on a throw-away instance, in under a minute", load: () => import("./demo.ts") },
+};
+
+function usage(): string {
+  const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(8)} ${about}`);
+  return `usage: sces COMMAND [-c CONFIG_DIR] [-o name=value]...
+
+  start    run the mail system [--foreground]
+${lines.join("\n")}
+
+See also: sces-queue (look at the queue and work on it), sces-sendmail (hand in mail).
+`;
+}
+
+async function run(args: readonly string[], io: CommandIo): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") {
+    io.stdout.write(usage());
+    return name === undefined ? EX_USAGE : EX_OK;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) {
+    complain("sces", io, `no such command: ${name}; "sces help" lists them`);
+    return EX_USAGE;
+  }
+  return await (await command.load()).run(rest, io);
+}
+
+await runAsProcess("sces", run);

@@ -1,0 +1,191 @@
+import { describe, expect, test } from "vitest";
+import { freePort } from "../harness/free-port.ts";
+import { agent, streamed } from "../harness/delivering.ts";
+import { type Action, destination, type DestinationOptions } from "../harness/destination.ts";
+
+const H = "127.0.0.1[127.0.0.1]";
+
+async function outcomeOf(answers: DestinationOptions, settings: Record<string, string> = {}) {
+  await using sink = await destination(answers);
+  await using smtp = agent(settings);
+  const result = await smtp.send(`[127.0.0.1]:${sink.port}`);
+  return { ...result, attempt: result.attempts[0], log: smtp.log.lines, accepted: sink.messages.length };
+}
+
+const STAGES = [
+  ["greeting", "greeting", "receiving the initial server greeting", "init", true],
+  ["EHLO", "ehlo", "performing the EHLO handshake", "ehlo", true],
+  ["MAIL", "mail", "sending MAIL FROM", "mail from", false],
+  ["RCPT", "rcpt", "sending RCPT TO", "rcpt to", false],
+  ["DATA", "data", "sending DATA command", "data", false],
+  ["the final dot", "dot", "sending end of data -- message may be sent more than once", "received", false],
+] as const;
+
+describe.each([
+  ["closed", { reply: "", end: "close" }],
+  ["reset", { reply: "", end: "reset" }],
+] as [string, Action][])("a connection that is %s", (_, action) => {
+  test.each(STAGES)(
+    "at %s defers, and only before MAIL counts against the destination",
+    async (_name, step, doing, state, isFault) => {
+      const { attempt, fault } = await outcomeOf({ [step]: action });
+      const type = step === "greeting" ? "noaccess" : "lost";
+      expect(attempt).toMatchObject({
+        type,
+        outcome: "deferred",
+        dsn: "4.4.2",
+        state,
+        host: "127.0.0.1",
+        to: "127.0.0.1",
+      });
+      expect(attempt?.text).toBe(`lost connection with ${H} while ${doing}`);
+      expect(fault).toBe(isFault ? attempt?.text : undefined);
+    },
+  );
+});
+
+test.each(STAGES)("silence at %s ends at the deadline of that command", async (_name, step, doing, state, isFault) => {
+  const names = { greeting: "helo", ehlo: "helo", mail: "mail", rcpt: "rcpt", data: "data_init", dot: "data_done" };
+  const { attempt, fault } = await outcomeOf(
+    { [step]: { reply: "", end: "hang" } },
+    { [`smtp_${names[step]}_timeout`]: "80ms" },
+  );
+  expect(attempt).toMatchObject({ type: "timeout", outcome: "deferred", dsn: "4.4.2", state });
+  expect(attempt?.text).toBe(`conversation with ${H} timed out while ${doing}`);
+  expect(fault).toBe(isFault ? attempt?.text : undefined);
+});
+
+test("a reply that comes a byte at a time does not move the deadline", async () => {
+  const { attempt } = await outcomeOf(
+    { rcpt: { reply: `250 ${"x".repeat(400)}`, dripMs: 10 } },
+    { smtp_rcpt_timeout: "150ms" },
+  );
+  expect(attempt).toMatchObject({ type: "timeout", state: "rcpt to" });
+});
+
+test("all commands together end at smtp_delivery_timeout", async () => {
+  const { attempt } = await outcomeOf(
+    { mail: { delayMs: 450 }, rcpt: { delayMs: 450 }, data: { delayMs: 450 } },
+    { smtp_delivery_timeout: "1s" },
+  );
+  expect(attempt).toMatchObject({ type: "timeout", outcome: "deferred" });
+});
+
+test("a server that stops reading ends at smtp_data_xfer_timeout", async () => {
+  await using sink = await destination({ stall: true });
+  await using smtp = agent({ smtp_data_xfer_timeout: "200ms" });
+  const text = Buffer.alloc(16 * 1024 * 1024, "0123456789abcdef\r\n");
+  const { attempts, dots } = await smtp.send(`[127.0.0.1]:${sink.port}`, { content: streamed(text, [65_536]) });
+  expect(attempts).toMatchObject([
+    { type: "timeout", outcome: "deferred", text: `conversation with ${H} timed out while sending message body` },
+  ]);
+  expect(dots).toBe(0);
+});
+
+test("a refused connection is logged and reported as Postfix does", async () => {
+  const port = await freePort();
+  await using smtp = agent();
+  const { attempts, fault } = await smtp.send(`[127.0.0.1]:${port}`);
+  const text = `connect to ${H}:${port}: Connection refused`;
+  expect(attempts).toMatchObject([
+    { type: "refused", outcome: "deferred", dsn: "4.4.1", state: "connect", text, to: "127.0.0.1", port },
+  ]);
+  expect(smtp.log.lines).toEqual([text]);
+  expect(fault).toBe(text);
+});
+
+test("a source address that is not ours is our fault, and for now", async () => {
+  await using sink = await destination();
+  await using smtp = agent({ smtp_bind_address: "192.0.2.77" });
+  const { attempts } = await smtp.send(`[127.0.0.1]:${sink.port}`);
+  expect(attempts).toMatchObject([{ type: "bind", outcome: "deferred", dsn: "4.3.5" }]);
+});
+
+test("the source address is the one that is set", async () => {
+  await using sink = await destination();
+  await using smtp = agent({ smtp_bind_address: "127.0.0.9" });
+  expect((await smtp.send(`[127.0.0.1]:${sink.port}`)).attempts).toMatchObject([
+    { outcome: "sent", from: "127.0.0.9" },
+  ]);
+});
+
+test.each([
+  ["421 4.3.2 too busy", "deferred", "4.3.2"],
+  ["554 5.7.1 go away", "deferred", "4.7.1"],
+  ["hello there", "deferred", "4.5.0"],
+])("a greeting of %j is no reason to bounce", async (greeting, outcome, dsn) => {
+  const { attempt, fault } = await outcomeOf({ greeting });
+  expect(attempt).toMatchObject({ outcome, dsn, state: "init" });
+  expect(fault).toBe(attempt?.text);
+});
+
+test("a 5xx greeting bounces if smtp_skip_5xx_greeting says so", async () => {
+  const { attempt } = await outcomeOf({ greeting: "554 5.7.1 go away" }, { smtp_skip_5xx_greeting: "no" });
+  expect(attempt).toMatchObject({
+    type: "noaccess",
+    outcome: "bounced",
+    dsn: "5.7.1",
+    text: `host ${H} refused to talk to me: 554 5.7.1 go away`,
+  });
+});
+
+test("EHLO refused falls back to HELO, and both refused is no access", async () => {
+  await using sink = await destination({ ehlo: "502 5.5.2 what" });
+  await using smtp = agent();
+  expect((await smtp.send(`[127.0.0.1]:${sink.port}`, { to: ["a@e.org", "b@e.org"] })).attempts).toMatchObject([
+    { outcome: "sent" },
+    { outcome: "sent" },
+  ]);
+  expect(sink.commands.slice(0, 3)).toEqual(["EHLO sces.test", "HELO sces.test", "MAIL FROM:<alice@example.com>"]);
+
+  const { attempt } = await outcomeOf({ ehlo: "502 5.5.2 what", helo: "501 5.5.4 no" });
+  expect(attempt).toMatchObject({ type: "noaccess", outcome: "deferred", state: "helo", dsn: "4.5.4" });
+});
+
+test("a refusal that comes while the message is on its way is heard", async () => {
+  await using sink = await destination({
+    body: (bytes) => (bytes > 200_000 ? { reply: "552 5.2.3 too much", end: "close" } : undefined),
+  });
+  await using smtp = agent();
+  const content = streamed(Buffer.alloc(8 * 1024 * 1024, "0123456789abcdef\r\n"), [65_536]);
+  const { attempts, dots } = await smtp.send(`[127.0.0.1]:${sink.port}`, { content });
+  expect(attempts).toMatchObject([{ type: "error", outcome: "bounced", code: 552, dsn: "5.2.3" }]);
+  expect(dots).toBe(0);
+});
+
+test("a delivery that is given up before the final dot leaves no trace", async () => {
+  const controller = new AbortController();
+  await using sink = await destination({
+    rcpt() {
+      controller.abort();
+      return { reply: "250 ok", delayMs: 30 };
+    },
+  });
+  await using smtp = agent();
+  const { attempts, dots } = await smtp.send(`[127.0.0.1]:${sink.port}`, { signal: controller.signal });
+  expect(attempts).toEqual([]);
+  expect(dots).toBe(0);
+  expect(sink.messages).toEqual([]);
+});
+
+test("a delivery past the final dot is carried to its end", async () => {
+  const controller = new AbortController();
+  await using sink = await destination({
+    dot() {
+      controller.abort();
+      return { delayMs: 30 };
+    },
+  });
+  await using smtp = agent();
+  const { attempts, dots } = await smtp.send(`[127.0.0.1]:${sink.port}`, { signal: controller.signal });
+  expect(attempts).toMatchObject([{ outcome: "sent" }]);
+  expect(dots).toBe(1);
+});
+
+test("a delivery that is given up while connecting ends at once", async () => {
+  const controller = new AbortController();
+  await using sink = await destination({ greeting: { reply: "" } });
+  await using smtp = agent();
+  setTimeout(() => controller.abort(), 20);
+  expect((await smtp.send(`[127.0.0.1]:${sink.port}`, { signal: controller.signal })).attempts).toEqual([]);
+});
