@@ -30,7 +30,7 @@ describe("dropped files wait", () => {
   });
 
   test("while there is less free space than queue_minfree", async () => {
-    await using picking = new Picking({ queue_minfree: "1000000g" });
+    await using picking = new Picking({ queue_minfree: "1024g" });
     writeFileSync("drop/a.eml", `${HEADER}Hi\n`);
     await until("the warning", () => picking.log.lines.length > 0);
     expect(picking.log.lines).toEqual(["warning: dropped files wait: not enough free space in the spool"]);

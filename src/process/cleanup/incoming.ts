@@ -5,18 +5,19 @@
  *   waiting   in the backlog, or only on disk if that is full -> admitted, held, or changed by an order
  *   unknown   on disk, no hint came (crash, lost hint)        -> waiting, by the next scan
  */
-import { readdirSync, lstatSync, renameSync } from "node:fs";
-import { isGone, messageOf, ScesError } from "../../base/errors.ts";
+import { lstatSync } from "node:fs";
+import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { clean } from "../../base/text.ts";
 import type { Config } from "../../config/config.ts";
 import type { Admission, Verb } from "../../ipc/messages.ts";
 import type { Envelope } from "../../mail/envelope.ts";
 import { readQueueFile } from "../../spool/file.ts";
+import { foreignInIncoming, moveToDrop } from "../../spool/foreign.ts";
 import { appendRecords, appendSynced } from "../../spool/journal.ts";
 import { moveMessage, removeMessage } from "../../spool/moves.ts";
 import { quarantine } from "../../spool/quarantine.ts";
-import { DROP, parseName, queuePath } from "../../spool/queues.ts";
+import { queuePath } from "../../spool/queues.ts";
 import { Scan } from "../../spool/scan.ts";
 import { sweepTemps } from "../../spool/temp.ts";
 import { Backlog, type Waiting } from "./backlog.ts";
@@ -100,27 +101,14 @@ export class Incoming {
       this.#log.info(`removed ${swept} unfinished file${swept === 1 ? "" : "s"} of processes that are gone`);
   }
 
-  /** Files that somebody put straight into incoming/: pickup takes them from drop/; anything but a plain file is kept apart. */
+  /** Files that somebody put straight into this directory: pickup takes them; anything but a plain file is kept apart. */
   moveForeign(): void {
-    let moved = 0;
-    for (const name of readdirSync("incoming", { encoding: "buffer" })) {
-      if (name[0] === 0x2e || parseName(name.toString("latin1")) !== undefined) continue;
-      const path = Buffer.concat([Buffer.from("incoming/"), name]);
-      const stat = lstatSync(path, { throwIfNoEntry: false });
-      if (stat === undefined) continue;
-      if (!stat.isFile() || stat.nlink !== 1) {
-        this.#quarantine(name, stat.isFile() ? "a file with several names" : "no regular file");
-        continue;
-      }
-      const target = freeName(name);
-      try {
-        renameSync(path, Buffer.concat([Buffer.from(`${DROP}/`), target]));
-        moved += 1;
-      } catch (error) {
-        if (!isGone(error)) this.#log.warn(`cannot move a foreign file from incoming to ${DROP}: ${messageOf(error)}`);
-      }
+    const names = foreignInIncoming();
+    for (const name of names) {
+      const unfit = moveToDrop(name);
+      if (unfit !== undefined) this.#quarantine(name, unfit);
     }
-    if (moved > 0) this.#wake("pickup");
+    if (names.length > 0) this.#wake("pickup");
   }
 
   /** An order of qmgr for a message here. */
@@ -227,16 +215,5 @@ export class Incoming {
     if (kept === undefined) return;
     this.#log.warn(`saving corrupt file "${kept}" from queue "incoming" to queue "corrupt": ${reason}`);
     this.#wake("corrupt");
-  }
-}
-
-/** The name under which a foreign file goes to drop/: its own, unless that is taken. */
-function freeName(name: Buffer): Buffer {
-  const taken = (candidate: Buffer) =>
-    lstatSync(Buffer.concat([Buffer.from(`${DROP}/`), candidate]), { throwIfNoEntry: false }) !== undefined;
-  if (!taken(name)) return name;
-  for (let number = 1; ; number += 1) {
-    const candidate = Buffer.concat([Buffer.from(`${Date.now()}-${number}-`), name]).subarray(-250);
-    if (!taken(candidate)) return candidate;
   }
 }
