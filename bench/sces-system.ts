@@ -13,7 +13,7 @@ export interface ScesOptions {
 export async function startSces(sinkPort: number, options: ScesOptions = {}): Promise<System> {
   const cpu = new CpuMeter("sces");
   const sces = await instance(
-    { relayhost: `[127.0.0.1]:${sinkPort}`, ...options.parameters },
+    { relayhost: `[127.0.0.1]:${sinkPort}`, log_to: "file", ...options.parameters },
     { wrapper: cpu.wrapper, ...(options.environment ? { environment: options.environment } : {}) },
   );
   cpu.watch(sces.masterPid);

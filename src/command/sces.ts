@@ -4,29 +4,43 @@ import { complain, runAsProcess } from "./entry.ts";
 import type { CommandIo, Run } from "./io.ts";
 
 interface Entry {
+  readonly synopsis: string; // what may follow the options that all have
   readonly about: string;
   readonly load: () => Promise<{ readonly run: Run }>;
 }
 
 /** Loaded when asked for: a command pays for nothing that it does not use. */
 const COMMANDS: Readonly<Record<string, Entry>> = {
-  stop: { about: "finish what is under way and end", load: () => import("./stop.ts") },
-  reload: { about: "take new settings from main.cf", load: () => import("./reload.ts") },
-  status: { about: "the processes and what they do [--json]", load: () => import("./status.ts") },
-  check: { about: "find what is wrong before a start does", load: () => import("./check.ts") },
-  config: { about: "show and change settings [-d -n -e name=value]", load: () => import("./config.ts") },
-  passwd: { about: "set a password for authenticated sending", load: () => import("./passwd.ts") },
-  demo: { about: "show it all on a throw-away instance, in under a minute", load: () => import("./demo.ts") },
+  stop: { synopsis: "", about: "finish what is under way and end", load: () => import("./stop.ts") },
+  reload: { synopsis: "", about: "take new settings from main.cf", load: () => import("./reload.ts") },
+  status: { synopsis: "[--json]", about: "the processes and what they do", load: () => import("./status.ts") },
+  check: { synopsis: "", about: "find what is wrong before a start does", load: () => import("./check.ts") },
+  config: {
+    synopsis: "[-dhnx] [NAME...] | -e name=value... | -# NAME... | -X NAME...",
+    about:
+      "show settings (-d defaults, -n what is set, -h values alone, -x expanded) or change main.cf (-e set, -# comment out, -X remove)",
+    load: () => import("./config.ts"),
+  },
+  passwd: {
+    synopsis: "USER | --delete USER | --list",
+    about: "set a password for authenticated sending",
+    load: () => import("./passwd.ts"),
+  },
+  demo: {
+    synopsis: "",
+    about: "show it all on a throw-away instance, in under a minute",
+    load: () => import("./demo.ts"),
+  },
 };
 
 function usage(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(8)} ${about}`);
+  const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(8)} ${about.split(" (")[0]}`);
   return `usage: sces COMMAND [-c CONFIG_DIR] [-o name=value]...
 
   start    run the mail system [--foreground]
 ${lines.join("\n")}
 
-See also: sces-queue (look at the queue and work on it), sces-sendmail (hand in mail).
+"sces COMMAND --help" says more. See also: sces-queue (look at the queue and work on it), sces-sendmail (hand in mail).
 `;
 }
 
@@ -40,6 +54,11 @@ async function run(args: readonly string[], io: CommandIo): Promise<number> {
   if (command === undefined) {
     complain("sces", io, `no such command: ${name}; "sces help" lists them`);
     return EX_USAGE;
+  }
+  if (rest.includes("--help")) {
+    const synopsis = `usage: sces ${name} [-c CONFIG_DIR] [-o name=value]... ${command.synopsis}`;
+    io.stdout.write(`${synopsis.trim()}\n\n${command.about}\n`);
+    return EX_OK;
   }
   return await (await command.load()).run(rest, io);
 }

@@ -105,6 +105,7 @@ export interface Order {
   readonly verb: Verb;
   readonly ids: readonly string[];
   readonly reason?: string;
+  readonly until: number; // ms since 1970; an owner that reads it later does nothing: the asker was told so
 }
 export interface Done {
   readonly type: "done";

@@ -18,7 +18,8 @@ export type FromMaster =
       readonly alone: boolean; // an agent for suspect messages
       readonly agents: readonly number[]; // for qmgr: pids of agents that live
     }
-  | ({ readonly type: "listener" } & ListenerName) // with the bound handle
+  | ({ readonly type: "listener" } & ListenerName) // with the bound handle; one more at any time
+  | ({ readonly type: "unlisten" } & ListenerName) // take no more there; who is connected stays
   | { readonly type: "reload"; readonly values: Readonly<Record<string, string>> }
   | { readonly type: "stop" } // finish and end
   | { readonly type: "wake" } // there may be work
@@ -32,5 +33,4 @@ export type FromChild =
   | { readonly type: "wake"; readonly process: string; readonly alone?: boolean } // start it, or pass the word on
   | { readonly type: "leaving" } // idle for max_idle
   | { readonly type: "working" } // no longer
-  | { readonly type: "kill"; readonly pid: number } // qmgr: an agent that does not report
-  | { readonly type: "ask"; readonly what: "reload" | "stop" | "status"; readonly request: number };
+  | { readonly type: "kill"; readonly pid: number }; // qmgr: an agent that does not report

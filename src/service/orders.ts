@@ -14,7 +14,7 @@ export async function answerOrder(order: Order, client: Client, log: Log, execut
   for (const [index, id] of order.ids.entries()) {
     let isDone = false;
     try {
-      isDone = await execute(order.verb, id, order.reason ?? "");
+      isDone = Date.now() <= order.until && (await execute(order.verb, id, order.reason ?? ""));
     } catch (error) {
       log.warn(`${id}: cannot ${order.verb} it: ${messageOf(error)}`);
     }

@@ -9,6 +9,8 @@ import type { Context, Service } from "./service.ts";
 
 /** Between two looks: a burst of wake-ups is one. */
 const BREATH_MS = 200;
+/** For what is to be done within this time the process stays; for later work master's scan starts it again. */
+const STAY_MS = 60_000;
 
 export interface Owner {
   /** Looks at everything; resolves with the ms until it should again. What it throws but ScesError ends the process. */
@@ -24,6 +26,7 @@ export function runOwner(context: Context, owner: Owner): Service {
   let timer: NodeJS.Timeout | undefined;
   let isWoken = false;
   let isStopping = false;
+  let isDueSoon = false;
   let orders = 0;
 
   async function look(): Promise<void> {
@@ -36,9 +39,10 @@ export function runOwner(context: Context, owner: Owner): Service {
       log.warn(`tried again later: ${messageOf(error)}`);
     }
     sweeping = undefined;
-    // The timer does not keep the process: should it be gone by then, master's scan starts it.
     lookAfter(isWoken ? 0 : Math.min(nextMs, context.config.queue_run_delay));
-    if (orders === 0) context.idle();
+    isDueSoon = nextMs <= STAY_MS;
+    if (isDueSoon) context.busy();
+    rest();
   }
   function lookAfter(ms: number): void {
     clearTimeout(timer);
@@ -55,7 +59,10 @@ export function runOwner(context: Context, owner: Owner): Service {
     context.busy();
     await answerOrder(order, client, log, owner.execute);
     orders -= 1;
-    if (orders === 0) context.idle();
+    rest();
+  }
+  function rest(): void {
+    if (orders === 0 && !isDueSoon) context.idle();
   }
 
   const client = context.dial("qmgr", {

@@ -46,6 +46,9 @@ export interface Service {
   stop?(): Promise<void> | void;
   /** There may be work. */
   wake?(): void;
+  /** smtpd: one listener more, or one less. */
+  listen?(listener: Listener): void;
+  unlisten?(listener: ListenerName): void;
 }
 
 /** Called once by each main.ts. Does not return in the sense that the process lives on. */
@@ -163,6 +166,7 @@ export function runService(name: string, start: (context: Context) => Promise<Se
   async function begin(): Promise<void> {
     try {
       service = await start(context);
+      for (const late of listeners.slice(expected)) service.listen?.(late);
       tell({ type: "ready" });
     } catch (error) {
       die("cannot start", error);
@@ -203,7 +207,11 @@ export function runService(name: string, start: (context: Context) => Promise<Se
         break;
       case "listener":
         listeners.push({ service: message.service, address: message.address, handle });
-        if (listeners.length === expected && service === undefined) void begin();
+        if (listeners.length === expected) void begin();
+        else if (listeners.length > expected) service?.listen?.({ ...message, handle });
+        break;
+      case "unlisten":
+        service?.unlisten?.(message);
         break;
       case "reload":
         config = configFromValues(message.values);

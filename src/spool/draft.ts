@@ -1,6 +1,6 @@
 /**
  * Drafts: a report on a message that is whole and on disk but not yet published, `bounce/<id of the message>.ndr`.
- * There is at most one for a message; its own id is in its envelope (DESIGN: NDR once).
+ * There is at most one for a message; its own id is in its envelope (ARCHITECTURE.md: NDR once).
  */
 import { opendirSync, unlinkSync } from "node:fs";
 import { isGone, spoolError } from "../base/errors.ts";

@@ -1,5 +1,5 @@
 /**
- * Taking a message in: the accept protocol (hazards: write, fsync, publish by rename, fsync the directory, only then
+ * Taking a message in: the accept protocol (ARCHITECTURE.md: write, fsync, publish by rename, fsync the directory, only then
  * answer). An entry lives through these states:
  *
  *   open      temp file made, id known           -> commit/seal, begin, abort

@@ -77,12 +77,6 @@ export function readReason(name: string): Reason | undefined {
   }
 }
 
-/** What is in corrupt/ under this name: its size and when it was last written; undefined if nothing is. */
-export function statQuarantined(name: string): { readonly sizeBytes: number; readonly writtenMs: number } | undefined {
-  const stat = lstatSync(`corrupt/${name}`, { throwIfNoEntry: false });
-  return stat === undefined ? undefined : { sizeBytes: stat.size, writtenMs: stat.mtimeMs };
-}
-
 /** Takes the reason of an object that has left quarantine. */
 export function removeReason(name: string): void {
   try {

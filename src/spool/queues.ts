@@ -14,7 +14,7 @@ export function isQueue(text: string): text is Queue {
 
 /** Where programs and people put files to be mailed. */
 export const DROP = "drop";
-/** Dropped files between being taken and being a message (DESIGN: drop once). */
+/** Dropped files between being taken and being a message (ARCHITECTURE.md: Drop once). */
 export const TAKEN = "drop/.taken";
 /** Sockets and the lock. */
 export const RUN = "run";

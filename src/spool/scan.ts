@@ -75,13 +75,16 @@ export function foreignNames(queue: Queue): string[] {
   return readdirSync(queue).filter((name) => !name.startsWith(".") && !isOurs(name));
 }
 
-/** Whether there is anything to do in a queue; a directory that is missing is empty. */
+/**
+ * Whether there is anything to do in a queue: a message, or a name that its owner has to put away or, in corrupt/, to
+ * look after. A directory that is missing is empty.
+ */
 export function isQueueEmpty(queue: Queue): boolean {
   try {
     const directory = opendirSync(queue, { bufferSize: 32 });
     try {
       for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
-        if (parseName(entry.name) !== undefined) return false;
+        if (!entry.name.startsWith(".")) return false;
       }
       return true;
     } finally {

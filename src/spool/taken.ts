@@ -1,5 +1,5 @@
 /**
- * Dropped files between being taken and being a message (DESIGN: drop once). For each, two names in drop/.taken/:
+ * Dropped files between being taken and being a message (ARCHITECTURE.md: Drop once). For each, two names in drop/.taken/:
  *
  *   <ID>               the dropped file itself, renamed from drop/
  *   <ID>.<inode>.new   the queue file made of it, whole and synced; the inode is that of the dropped file it was made of

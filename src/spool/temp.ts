@@ -2,7 +2,7 @@
  * Temp names: `incoming/.tmp.<pid>.<start time of that process>.<n>`. What carries one was never acknowledged. Only
  * cleanup sweeps them, and only those of processes that are gone; the start time tells a reused pid apart.
  */
-import { readdirSync, readFileSync, unlinkSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
 import { isGone } from "../base/errors.ts";
 
 const TEMP_NAME = /^\.tmp\.(\d+)\.(\d+)\.\d+$/;
@@ -28,8 +28,11 @@ export function tempName(): string {
   return prefix + counter;
 }
 
-/** Removes temp files in `directory` whose process is gone. Returns how many. */
-export function sweepTemps(directory: string): number {
+/**
+ * Removes temp files in `directory` whose process is gone. Returns how many. `minAgeMs`: younger ones stay, where others
+ * write whose processes we may not be able to see (drop/).
+ */
+export function sweepTemps(directory: string, minAgeMs = 0): number {
   let swept = 0;
   const alive = new Map<string, boolean>();
   for (const name of readdirSync(directory)) {
@@ -41,7 +44,7 @@ export function sweepTemps(directory: string): number {
       lives = startTimeOf(Number(match[1])) === match[2];
       alive.set(key, lives);
     }
-    if (lives) continue;
+    if (lives || (minAgeMs > 0 && !isOldFile(`${directory}/${name}`, minAgeMs))) continue;
     try {
       unlinkSync(`${directory}/${name}`);
       swept += 1;
@@ -50,4 +53,9 @@ export function sweepTemps(directory: string): number {
     }
   }
   return swept;
+}
+
+function isOldFile(path: string, ageMs: number): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isFile() === true && Date.now() - stat.mtimeMs > ageMs;
 }

@@ -77,7 +77,7 @@ else {
   process.exitCode = 1;
 }
 
-function tell({ verdict, kills, refusals, brokenSessions, notices, commands, kept }: SiegeReport): void {
+function tell({ verdict, kills, refusals, brokenSessions, commands, kept }: SiegeReport): void {
   console.log("\nprocess    kills   in flight   back after, ms     next 250 after, ms   duplicates");
   for (const name of PROCESS_NAMES) {
     const these = kills.filter((kill) => kill.name === name);
@@ -97,7 +97,7 @@ function tell({ verdict, kills, refusals, brokenSessions, notices, commands, kep
     `\npromised: ${verdict.promised} messages to ${verdict.promisedRecipients} recipients; delivered ${verdict.delivered}, ` +
       `returned ${verdict.returned}, still queued ${verdict.queued}\n` +
       `duplicates: ${verdict.duplicates}; deliveries of messages without a 250: ${verdict.unpromised}; ` +
-      `broken sessions: ${brokenSessions}; notices to the postmaster: ${notices}`,
+      `broken sessions: ${brokenSessions}`,
   );
   for (const [reply, count] of refusals) console.log(`refused ${count} times: ${reply}`);
   console.log(`commands: ${[...commands].map(([key, count]) => `${key} (${count})`).join(", ") || "none"}`);

@@ -27,7 +27,6 @@ export class Recorder implements AsyncDisposable {
   readonly deliveries: Delivery[] = [];
   readonly returns: Returned[] = [];
   readonly strangers: string[] = []; // mail that is neither
-  notices = 0; // to the postmaster
   isHealed = false; // from now on only `hard` fails, and nobody waits
   isClosed = false; // every recipient is refused for now
   readonly #server: Server;
@@ -101,10 +100,6 @@ export class Recorder implements AsyncDisposable {
 
   #recordReturn(to: readonly string[], content: Buffer, at: number): void {
     const text = content.toString("latin1");
-    if (to[0]?.startsWith("postmaster@")) {
-      this.notices++;
-      return;
-    }
     const token = tokenOf(to[0] ?? "");
     if (!token || to.length !== 1 || !/^Content-Type: multipart\/report/im.test(text)) {
       this.strangers.push(`from <> to ${to.join(", ")}`);

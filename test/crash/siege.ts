@@ -45,7 +45,6 @@ export interface SiegeReport {
   readonly kills: readonly KillRecord[];
   readonly refusals: ReadonlyMap<string, number>;
   readonly brokenSessions: number;
-  readonly notices: number; // mails to the postmaster
   readonly commands: ReadonlyMap<string, number>; // exit statuses of the administrator's commands, counted
   readonly kept: string | undefined; // the folder with log, ledger and spool, if there is something to look into
 }
@@ -124,7 +123,6 @@ export async function siege(options: SiegeOptions): Promise<SiegeReport> {
     kills,
     refusals: traffic.refusals,
     brokenSessions: traffic.brokenSessions,
-    notices: recorder.notices,
     commands: administrator.statuses,
     kept: sces.keep ? sces.directory : undefined,
   };

@@ -137,6 +137,7 @@ export class Instance implements AsyncDisposable {
       });
     }
     const timeoutMs = this.#options.startTimeoutMs ?? 30_000;
+    const logged = this.log().length;
     await until(
       () => `a greeting on port ${this.smtpPort}\n${this.report()}`,
       async () => {
@@ -145,6 +146,7 @@ export class Instance implements AsyncDisposable {
       },
       timeoutMs,
     );
+    await this.waitForLog(/sces\/master\[\d+\]: ready: /, timeoutMs, logged); // the other processes too
   }
 
   /** SIGTERM to master; the exit status. Kills what is left after `timeoutMs`, and then throws. */

@@ -1,5 +1,5 @@
 /** pickup without the processes around it, in the spool of the test (harness/spool.ts). */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { memoryLog } from "../../src/base/log.ts";
 import { testConfig } from "../../src/config/load.ts";
 import type { Flow } from "../../src/ipc/messages.ts";
@@ -101,8 +101,4 @@ export function partsOf(text: string): { received: string; header: string; body:
   const [, received = "", rest = ""] = /^(Received:[^\r]*(?:\r\n[ \t][^\r]*)*\r\n)([\s\S]*)$/.exec(text) ?? [];
   const end = rest.startsWith("\r\n") ? 0 : rest.indexOf("\r\n\r\n") + 2;
   return { received, header: rest.slice(0, end), body: rest.slice(end + 2) };
-}
-
-export function readText(path: string): string {
-  return readFileSync(path, "latin1");
 }

@@ -1,5 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { appendFileSync, mkdirSync, readFileSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { describe, expect, test } from "vitest";
 import { memoryLog } from "../../src/base/log.ts";
 import { testConfig } from "../../src/config/load.ts";
@@ -65,7 +75,7 @@ describe("a queue file in quarantine", () => {
     ["its first line", (path) => writeFileSync(path, `X${readFileSync(path, "latin1").slice(1)}`, "latin1")],
     ["its envelope", (path) => writeFileSync(path, readFileSync(path, "latin1").replace("two", "too"), "latin1")],
     ["its content", (path) => writeFileSync(path, readFileSync(path, "latin1").replace("Hi", "Ho"), "latin1")],
-    ["its end", (path) => execFileSync("truncate", ["-s", "-3", path])],
+    ["its end", (path) => truncateSync(path, statSync(path).size - 3)],
     ["everything", (path) => writeFileSync(path, "")],
     ["its kind", (path) => execFileSync("sh", ["-c", `rm ${path} && mkfifo ${path}`])],
     ["its kind, to a link", (path) => execFileSync("sh", ["-c", `mv ${path} x && ln -s ../x ${path}`])],
@@ -164,6 +174,22 @@ describe("the quarantine", () => {
     expect(lines.sort()).toEqual(
       old.map((name) => `${name}: removed from quarantine after corrupt_retention_time`).sort(),
     );
+  });
+
+  test("does not walk through a directory of somebody else's, who may be changing it", async (context) => {
+    if (process.getuid?.() !== 0) return context.skip();
+    mkdirSync("drop/full.eml/inside", { recursive: true });
+    mkdirSync("drop/empty.eml");
+    execFileSync("chown", ["nobody", "drop/full.eml", "drop/empty.eml"]);
+    const full = quarantine("drop", "full.eml", "pickup", "x") ?? "";
+    quarantine("drop", "empty.eml", "pickup", "x");
+    const { kept, state, lines } = owner({ corrupt_retention_time: "1h" });
+    state.now += 2 * HOUR_MS;
+    await kept.sweep();
+    await kept.sweep();
+    expect(objects()).toEqual([full]);
+    expect(lines.filter((line) => line.startsWith("warning: ")).length).toBe(1);
+    await expect(kept.execute("delete", full)).rejects.toThrow(/ENOTEMPTY/);
   });
 
   test("sweeps reasons without objects, but not one that was just written", async () => {

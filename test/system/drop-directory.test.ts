@@ -40,11 +40,12 @@ describe("drop/", () => {
   test("delivers 200 files, sets 50 broken ones aside, and is held up by none", { timeout: 120_000 }, async () => {
     for (let index = 0; index < 200; index += 1) {
       const token = `many${index}`;
-      const json = JSON.stringify({ envelope: "a@one.test", recipient: `${token}@two.test`, mime: letter(token) });
-      const [name, text] = index % 2 === 0 ? [`${token}.eml`, letter(token)] : [`${token}.json`, json];
-      if (index % 4 < 2) writeFileSync(drop(name), text);
+      const text = letter(token, "many@one.test");
+      const json = JSON.stringify({ envelope: "many@one.test", recipient: `${token}@two.test`, mime: text });
+      const [name, content] = index % 2 === 0 ? [`${token}.eml`, text] : [`${token}.json`, json];
+      if (index % 4 < 2) writeFileSync(drop(name), content);
       else {
-        writeFileSync(drop(`.${name}`), text);
+        writeFileSync(drop(`.${name}`), content);
         renameSync(drop(`.${name}`), drop(name));
       }
       if (index % 4 !== 0) continue;
@@ -53,8 +54,8 @@ describe("drop/", () => {
       else if (index % 24 === 4) symlinkSync("/etc/shadow", drop(`${broken}.eml`));
       else if (index % 24 === 8) mkdirSync(drop(`${broken}.json`));
       else if (index % 24 === 12) writeFileSync(drop(`${broken}.json`), json.slice(0, -9));
-      else if (index % 24 === 16) writeFileSync(drop(`${broken}.eml`), `\0${letter(token)}`);
-      else writeFileSync(drop(`${broken}.txt`), letter(token));
+      else if (index % 24 === 16) writeFileSync(drop(`${broken}.eml`), `\0${text}`);
+      else writeFileSync(drop(`${broken}.txt`), text);
     }
     const expected = Array.from({ length: 200 }, (_, index) => `many${index}@two.test`).sort();
     const arrived = () => recipients().filter((address) => address.startsWith("many"));
@@ -64,9 +65,9 @@ describe("drop/", () => {
     await sces.drained();
     expect(arrived().sort()).toEqual(expected);
     expect(broken().length).toBe(50);
-    expect(sces.log().filter((line) => /sces\/pickup\[\d+\]: \w+: uid=\d+ from=<a@one.test>$/.test(line)).length).toBe(
-      200,
-    );
+    expect(
+      sces.log().filter((line) => /sces\/pickup\[\d+\]: \w+: uid=\d+ from=<many@one.test>$/.test(line)).length,
+    ).toBe(200);
     expect(sces.log().filter((line) => /sces\/pickup.*saving corrupt file "broken/.test(line)).length).toBe(50);
     // One mail of them, or of what came to quarantine in another test, to the postmaster, whom local_transport serves.
     const notice = await sces.waitForLog(/sces\/corrupt\[\d+\]: \w+: postmaster notice of (\d+) in quarantine/, 60_000);

@@ -1,8 +1,9 @@
 /** The processes: started, watched, started again, told of changes, ended. */
-import { readdirSync, statSync } from "node:fs";
+import { chmodSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { destination } from "../harness/destination.ts";
+import { freePort } from "../harness/free-port.ts";
 import { instance } from "../harness/instance.ts";
 import { plainMessage, sendMail, SmtpClient } from "../harness/smtp-client.ts";
 import { until } from "../harness/until.ts";
@@ -170,4 +171,49 @@ test("a port that is in use is named, with what to do", async (context) => {
   const result = await sces.run("sces", "start", "--foreground");
   expect(result.code).toBe(69);
   expect(result.stdout + result.stderr).toMatch(/cannot listen on 127\.0\.0\.1:\d+: EADDRINUSE; .*smtpd_listen/);
+});
+
+test("with mail_owner the processes are that user's, on a fresh spool and on one that was root's", async (context) => {
+  if (process.getuid?.() !== 0) return context.skip("needs root");
+  await using sces = await instance(
+    { mail_owner: "nobody", mydestination: "local.test", max_idle: "1h" },
+    { test: context, start: false },
+  );
+  // The folder of the instance is only root's; the owner must be able to get to the spool.
+  chmodSync(sces.directory, 0o711);
+  await sces.start();
+  const { uid } = statSync(sces.spool);
+  expect(uid).not.toBe(0);
+  for (const { name, pid } of sces.pids()) expect(statSync(`/proc/${pid}`).uid, name).toBe(name === "master" ? 0 : uid);
+  const { id } = await sendMail(sces.smtpPort, { ...mail, to: ["carol@local.test"] });
+  await sces.waitForLog(new RegExp(`${id}: to=<carol@local.test>.*status=sent`));
+  await sces.drained();
+});
+
+test("an agent that dies with a message gives it back, and the message is then tried alone", async (context) => {
+  await using sces = await instance({ mydestination: "local.test" }, { test: context });
+  await sendMail(sces.smtpPort, { ...mail, to: ["carol@local.test"] });
+  await sces.drained();
+  const [pid] = sces.kill("maildir", "SIGSTOP");
+  const { id } = await sendMail(sces.smtpPort, { ...mail, to: ["carol@local.test"] });
+  await until("it to be handed out", () => sces.queue("active").includes(id));
+  process.kill(pid ?? 0, "SIGKILL");
+  await sces.waitForLog(new RegExp(`${id}: to=<carol@local.test>.*status=sent`));
+  await sces.drained();
+});
+
+test("listeners come and go with a reload, and those that stay drop nobody", async (context) => {
+  await using sces = await instance({}, { test: context });
+  const more = await freePort();
+  const client = await SmtpClient.connect(sces.smtpPort);
+  await client.hello();
+  sces.configure({ smtpd_listen: `127.0.0.1:${sces.smtpPort} 127.0.0.1:${more}` });
+  await sces.run("sces", "reload");
+  expect((await until("the new listener", () => sendMail(more, mail).catch(() => undefined))).id).not.toBe("");
+  sces.configure({ smtpd_listen: `127.0.0.1:${sces.smtpPort}` });
+  await sces.run("sces", "reload");
+  await until("the old state", async () => (await SmtpClient.connect(more).catch(() => undefined)) === undefined);
+  await client.send(mail);
+  await client.quit();
+  expect(sces.pids().filter((one) => one.name === "smtpd")).toHaveLength(1);
 });

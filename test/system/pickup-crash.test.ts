@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { lstatSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { memoryLog } from "../../src/base/log.ts";
 import { DropOnce } from "../../src/process/pickup/drop-once.ts";
@@ -9,7 +10,6 @@ import { DroppedFile } from "../../src/process/pickup/dropped-file.ts";
 import { Intake } from "../../src/spool/intake.ts";
 import { makeLayout } from "../../src/spool/layout.ts";
 import { sealedPath, takenPath } from "../../src/spool/taken.ts";
-import { ROOT } from "../harness/instance.ts";
 import { messages, names, Picking, partsOf, quarantined } from "../harness/picking.ts";
 import { useSpool } from "../harness/spool.ts";
 
@@ -28,7 +28,7 @@ function dropThree(): void {
 
 /** Runs pickup, and kills it when it makes that call for the nth time. Returns whether it was killed. */
 function runUntil(call: string, nth: number): boolean {
-  const child = join(ROOT, "test/harness/pickup-until-empty.ts");
+  const child = fileURLToPath(new URL("../harness/pickup-until-empty.ts", import.meta.url));
   const inject = ["-e", `trace=${call}`, "-e", `inject=${call}:signal=KILL:when=${nth}`];
   const args = [
     "-f",

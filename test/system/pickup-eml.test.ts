@@ -131,7 +131,7 @@ describe("an .eml file in drop/", () => {
     });
   });
 
-  // hazards A1 to A10, A15: nothing in a body may look like the end of the data, now or to the next server.
+  // Nothing in a body may look like the end of the data, now or to the next server.
   test.each([
     "\n.\n",
     "\n.\r\n",

@@ -2,10 +2,10 @@
 import { spawnSync } from "node:child_process";
 import { closeSync, openSync, rmSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { openContent, readQueueFile } from "../../src/spool/file.ts";
 import { makeLayout } from "../../src/spool/layout.ts";
-import { ROOT } from "../harness/instance.ts";
 import { messages, names, Picking } from "../harness/picking.ts";
 import { useSpool } from "../harness/spool.ts";
 import { pause, until } from "../harness/until.ts";
@@ -15,14 +15,14 @@ useSpool();
 const HEADER = "From: a@one.test\nTo: b@two.test\n\n";
 
 describe("dropped files wait", () => {
-  test("while incoming/ is too far behind, and one line says so", async () => {
+  test("while incoming is too far behind, and one line says so", async () => {
     await using picking = new Picking();
     picking.flow = { type: "flow", delayMs: 0, stop: true };
     writeFileSync("drop/a.eml", `${HEADER}Hi\n`);
     await until("the warning", () => picking.log.lines.length > 0);
     await pause(300);
     expect(names("drop")).toEqual(["a.eml"]);
-    expect(picking.log.lines).toEqual(["warning: dropped files wait: incoming/ is too far behind"]);
+    expect(picking.log.lines).toEqual(["warning: dropped files wait: incoming is too far behind"]);
     picking.flow = { type: "flow", delayMs: 0, stop: false };
     await picking.emptied();
     await until("the end", () => picking.log.lines.at(-1) === "dropped files are taken again");
@@ -87,7 +87,7 @@ describe("pickup", () => {
   });
 
   test("takes a file of 100 MB in little memory", { timeout: 60_000 }, async () => {
-    const child = join(ROOT, "test/harness/pickup-until-empty.ts");
+    const child = fileURLToPath(new URL("../harness/pickup-until-empty.ts", import.meta.url));
     const settings = { message_size_limit: "0", drop_size_limit: "0" };
     const run = () => {
       const args = [child, process.cwd(), JSON.stringify(settings)];

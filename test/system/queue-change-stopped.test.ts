@@ -1,4 +1,4 @@
-import { readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { run } from "../../src/command/queue/run.ts";
@@ -113,6 +113,18 @@ describe("sces-queue changes a stopped system's mail", () => {
     expect(spool.names("corrupt")).toEqual([]);
   });
 
+  test("release brings a dropped file back to drop; what was none stays", async () => {
+    writeFileSync("drop/mended.eml", "From: a@b.test\n\nx\n");
+    writeFileSync("drop/nothing", "x");
+    const mended = quarantine("drop", "mended.eml", "pickup", "has no recipients") ?? "";
+    const nothing = quarantine("drop", "nothing", "pickup", "is neither .eml nor .json") ?? "";
+    expect((await queue("release", mended, nothing)).stdout).toBe("1 message affected\n");
+    expect(readdirSync("drop")).toContain("mended.eml");
+    expect(maillog()).toContain(`${mended}: recovered from quarantine as drop/mended.eml\n`);
+    expect(await queue("delete", "ALL", "--queue", "corrupt")).toEqual(one);
+    expect(spool.names("corrupt")).toEqual([]);
+  });
+
   test("a verb that means nothing where the message is affects nothing, and says so", async () => {
     const deferred = await spool.add();
     const held = await spool.add({ queue: "hold" });
@@ -167,24 +179,31 @@ describe("sces-queue changes a stopped system's mail", () => {
     expect(await spool.run(run, ["delete", "-"], "")).toEqual({ ...none, stderr: "" });
   });
 
-  test.each(["../../etc/passwd", "%2e%2e", "ABC/../x", "ABC\0", "", "x".repeat(10_000), "all", "3D360150"])(
-    "one malformed id (%j) among good ones: 65, and nothing is done",
-    async (malformed) => {
-      const id = await spool.add();
-      for (const [args, input] of [
-        [["delete", id, malformed], ""],
-        [["delete", id, "-"], `${id} ${malformed || "#"}`],
-        [["show", malformed], ""],
-        [["list", malformed], ""],
-      ] as const) {
-        const ran = await spool.run(run, args, input);
-        expect(ran.status).toBe(65);
-        expect(ran.stdout).toBe("");
-        expect(ran.stderr).toMatch(/^sces-queue: not a queue id: .{1,120}\n/);
-      }
-      expect(spool.names("deferred")).toEqual([id]);
-    },
-  );
+  test.each([
+    "../../etc/passwd",
+    "%2e%2e",
+    "ABC/../x",
+    "ABC\0",
+    "",
+    "x".repeat(10_000),
+    "all",
+    "3D360150",
+    "f1.2.3./../x",
+  ])("one malformed id (%j) among good ones: 65, and nothing is done", async (malformed) => {
+    const id = await spool.add();
+    for (const [args, input] of [
+      [["delete", id, malformed], ""],
+      [["delete", id, "-"], `${id} ${malformed || "#"}`],
+      [["show", malformed], ""],
+      [["list", malformed], ""],
+    ] as const) {
+      const ran = await spool.run(run, args, input);
+      expect(ran.status).toBe(65);
+      expect(ran.stdout).toBe("");
+      expect(ran.stderr).toMatch(/^sces-queue: not a queue id: .{1,120}\n/);
+    }
+    expect(spool.names("deferred")).toEqual([id]);
+  });
 
   test.each([
     [[]],
@@ -239,7 +258,7 @@ describe("sces-queue changes a stopped system's mail", () => {
     try {
       const ran = await queue("delete", id);
       expect(ran).toMatchObject({ status: 75, stdout: "" });
-      expect(ran.stderr).toContain("does not answer within 1 s");
+      expect(ran.stderr).toContain("does not answer within 1 s; nothing was changed");
     } finally {
       lock.release();
     }

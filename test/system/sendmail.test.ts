@@ -1,8 +1,18 @@
-import { chmodSync, chownSync, readdirSync, readFileSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { run } from "../../src/command/sendmail/run.ts";
+import { sweepTemps } from "../../src/spool/temp.ts";
 import { type Finished, ROOT, runCommand } from "../harness/instance.ts";
 import { type Ran, TempSpool } from "../harness/temp-spool.ts";
 
@@ -211,6 +221,16 @@ describe("sces-sendmail", () => {
     expect(ran.stderr).toMatch(/handed in as .*\.eml/);
     expect(ran.code).toBe(0);
     expect(only()).toContain("X-Receiver: <b@y.test>\n");
+  });
+
+  test("what a killed sendmail leaves is swept once it is old, and nothing else is", () => {
+    make();
+    writeFileSync("drop/.tmp.999999.1.1", "x");
+    writeFileSync("drop/.tmp.999999.1.2", "x");
+    mkdirSync("drop/.tmp.999999.1.3");
+    for (const number of [1, 3]) utimesSync(`drop/.tmp.999999.1.${number}`, 1000, 1000);
+    expect(sweepTemps("drop", 3_600_000)).toBe(1);
+    expect(dropped().sort()).toEqual([".tmp.999999.1.2", ".tmp.999999.1.3"]);
   });
 
   test("cuts of the input do not matter", async () => {

@@ -1,4 +1,4 @@
-/** Which recipients strangers and our own may name, and in which form an address is stored (hazards, group C). */
+/** Which recipients strangers and our own may name, and in which form an address is stored. */
 import { describe, expect, test } from "vitest";
 import { smtpd } from "../harness/smtpd.ts";
 

@@ -101,6 +101,16 @@ describe("AUTH", () => {
     expect(server.stored()[0]?.envelope.client?.proto).toBe("ESMTPA");
   });
 
+  test("in the clear is forgotten when TLS begins", async () => {
+    await using server = await submission({ submission_smtpd_tls_auth_only: "no" });
+    await using client = await server.open();
+    await client.ask(`AUTH PLAIN ${plain("alice", "open sesame")}`, "235");
+    await client.ask("STARTTLS", "220");
+    await client.secure();
+    await client.ask("EHLO client.test", "250");
+    await client.ask("MAIL FROM:<a@sender.test>", "530 5.7.0 Authentication required");
+  });
+
   test("is not known on the ordinary port", async () => {
     await using server = await submission();
     await using client = await server.open({ listener: 1 });

@@ -1,8 +1,8 @@
-/** Nobody gets more of us than is due: errors, junk, recipients, connections, bytes, time (hazards, group E). */
+/** Nobody gets more of us than is due: errors, junk, recipients, connections, bytes, time. */
 import { describe, expect, test } from "vitest";
 import type { Dialogue } from "../harness/smtp-dialogue.ts";
 import { behindReceived, smtpd } from "../harness/smtpd.ts";
-import { until } from "../harness/until.ts";
+import { pause, until } from "../harness/until.ts";
 
 const MAIL = "Subject: x\r\n\r\nbody";
 
@@ -155,6 +155,16 @@ describe("time", () => {
     await client.expect("250 2.0.0 Ok: queued as ");
   });
 
+  test("is short for everybody while most connections are in use", async () => {
+    await using server = await smtpd({ smtpd_connection_limit: "2", smtpd_stress_timeout: "1s" });
+    await using one = await server.open();
+    await pause(1200); // alone it has all the time that it likes
+    await one.ask("NOOP", "250");
+    await using two = await server.open();
+    await one.expect("421 4.4.2 ");
+    await two.expect("421 4.4.2 ");
+  });
+
   test("ends for a client that does not read what it is told", async () => {
     await using server = await smtpd({ smtpd_timeout: "1s", smtpd_junk_command_limit: "100000000" });
     await using client = await server.open();
@@ -301,18 +311,36 @@ describe("messages", () => {
   test("of nothing but stuffed dots come in about as fast as others", async () => {
     await using server = await smtpd();
     await using client = await server.open();
-    const time = async (line: string) => {
+    const once = async (line: string) => {
       const content = line.repeat(9_000_000 / line.length);
       const started = performance.now();
       await client.mail("a@sender.test", ["b@example.org"], content);
       return performance.now() - started;
     };
-    await time("plain text of a line, of usual length, as people write it\r\n");
-    const plain = await time("plain text of a line, of usual length, as people write it\r\n");
-    const dots = await time("..\r\n");
+    const best = async (line: string) => Math.min(await once(line), await once(line), await once(line));
+    const plain = await best("plain text of a line, of usual length, as people write it\r\n");
+    const dots = await best("..\r\n");
     // Measured: 1.3 times. A shared machine may be busy with something else just then.
     expect(dots).toBeLessThan(plain * 4 + 200);
   });
+});
+
+test("an error of ours ends one session and no other", async () => {
+  let isBroken = true;
+  const space = () => {
+    if (isBroken) throw new Error("statfs: EIO");
+    return { bytes: 1e9, inodes: 1e6 };
+  };
+  await using server = await smtpd({}, { space });
+  await using other = await server.open();
+  await using client = await server.open();
+  await client.ask("MAIL FROM:<a@sender.test>", "421 4.3.0 mail.sces.test Error: internal error");
+  await client.expectClose();
+  expect(
+    server.logged(/^error: internal error after MAIL from localhost\[127\.0\.0\.1\]: Error: statfs: EIO/),
+  ).toHaveLength(1);
+  isBroken = false;
+  await other.mail("a@sender.test", ["b@example.org"], MAIL);
 });
 
 describe("room in the spool", () => {

@@ -111,6 +111,6 @@ test("a process that does not read makes the link congested, and does not block 
   await until("the connection", () => client.connected);
   const reason = "x".repeat(100_000);
   for (let count = 0; count < 200; count += 1)
-    client.send({ type: "order", request: 1, verb: "hold", ids: [], reason });
+    client.send({ type: "order", request: 1, verb: "hold", ids: [], until: 0, reason });
   await until("congestion", () => client.congested);
 });

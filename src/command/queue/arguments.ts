@@ -4,6 +4,7 @@ import { messageOf, ScesError } from "../../base/errors.ts";
 import { clean } from "../../base/text.ts";
 import { parseTime } from "../../config/values.ts";
 import { isQueueId } from "../../mail/queue-id.ts";
+import { isForeignName } from "../../spool/quarantined.ts";
 import { type Filter, parseFilter } from "./filter.ts";
 import { isVerb, VERBS, type VerbName } from "./verbs.ts";
 
@@ -131,14 +132,14 @@ function parseTargets(texts: readonly string[]): Selection {
 }
 
 /**
- * Each id once. The marks that a listing puts behind an id (* ! #) may have come along with it. Throws MalformedIds.
+ * Each id once; a name that a foreign file has in quarantine is one, too. The marks that a listing puts behind an id (* ! #) may have come along with it. Throws MalformedIds.
  */
 export function parseIds(texts: readonly string[]): string[] {
   const ids = new Set<string>();
   const malformed: string[] = [];
   for (const text of texts) {
     const id = text.replace(/[*!#]{1,3}$/, "");
-    if (isQueueId(id)) ids.add(id);
+    if (isQueueId(id) || isForeignName(id)) ids.add(id);
     else malformed.push(text);
   }
   if (malformed.length > 0) throw new MalformedIds(malformed.slice(0, 10));

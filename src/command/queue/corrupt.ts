@@ -1,7 +1,8 @@
 /** What is in quarantine: damaged queue files under their ids, and foreign files under names of their own. */
 import { clean } from "../../base/text.ts";
 import { asctime } from "../../mail/date.ts";
-import { readReason, type Reason, statQuarantined } from "../../spool/quarantine.ts";
+import { readReason, type Reason } from "../../spool/quarantine.ts";
+import { statQuarantined } from "../../spool/quarantined.ts";
 import { foreignNames, listQueue } from "../../spool/scan.ts";
 import { jsonLine, seconds } from "./json-line.ts";
 

@@ -39,7 +39,7 @@ export async function openExecutor(config: Config, listeners: Listeners): Promis
     try {
       return new OnlineExecutor(await Asker.open("qmgr", { timeoutMs: leftMs, ...listeners }), config.command_timeout);
     } catch (error) {
-      if (!(error instanceof ScesError) || error.code !== "NOT_RUNNING") throw error;
+      if (!(error instanceof ScesError) || error.code !== "NOT_RUNNING") throw told(error, "nothing was changed");
     }
     try {
       // Loaded only here: SQLite costs a running system's commands their quick start.
@@ -51,7 +51,7 @@ export async function openExecutor(config: Config, listeners: Listeners): Promis
     // Somebody has the spool, yet no queue manager listens: it starts, stops, or was killed a moment ago.
     if (performance.now() >= until) {
       const text = `the mail system runs, but its queue manager does not answer within ${config.command_timeout / 1000} s`;
-      throw new ScesError("NO_ANSWER", text);
+      throw new ScesError("NO_ANSWER", `${text}; nothing was changed`);
     }
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
@@ -67,18 +67,23 @@ class OnlineExecutor implements Executor {
   }
 
   async run(verb: Verb, targets: readonly Target[], reason: string, wait: boolean): Promise<Outcome> {
-    return outcomeOf(
-      await this.#asker.ask({
-        verb,
-        targets,
-        ...(reason === "" ? {} : { reason }),
-        ...(wait ? { wait: true as const } : {}),
-      }),
-    );
+    const why = reason === "" ? {} : { reason };
+    return await this.#ask({ verb, targets, ...why, ...(wait ? { wait: true as const } : {}) });
   }
 
   async flushAll(): Promise<Outcome> {
-    return outcomeOf(await this.#asker.ask({ verb: "flush", targets: [] }));
+    return await this.#ask({ verb: "flush", targets: [] });
+  }
+
+  async #ask(command: Parameters<Asker["ask"]>[0]): Promise<Outcome> {
+    let reply: Reply;
+    try {
+      reply = await this.#asker.ask(command);
+    } catch (error) {
+      throw told(error, "what it was asked for last may be done or not: look, and ask again");
+    }
+    if (reply.error !== undefined) throw new ScesError("NO_ANSWER", reply.error);
+    return reply;
   }
 
   close(): void {
@@ -86,9 +91,10 @@ class OnlineExecutor implements Executor {
   }
 }
 
-function outcomeOf(reply: Reply): Outcome {
-  if (reply.error !== undefined) throw new ScesError("NO_ANSWER", reply.error);
-  return reply;
+/** The same error, with what it means for the mail. */
+function told(error: unknown, meaning: string): unknown {
+  if (!(error instanceof ScesError) || error.code !== "NO_ANSWER") return error;
+  return new ScesError(error.code, `${error.message}; ${meaning}`, { cause: error });
 }
 
 /** What a command does to the mail of a stopped system is logged as the system itself would log it. */

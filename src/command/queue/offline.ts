@@ -7,19 +7,18 @@ import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { clean } from "../../base/text.ts";
 import type { Target, Verb } from "../../ipc/messages.ts";
+import { isQueueId } from "../../mail/queue-id.ts";
 import { removeDraft } from "../../spool/draft.ts";
-import { openContent } from "../../spool/file.ts";
 import { appendRecords, appendSynced, setDue } from "../../spool/journal.ts";
 import { lockSpool, type SpoolLock } from "../../spool/lock.ts";
 import { moveMessage, removeMessage, removeSecondName } from "../../spool/moves.ts";
-import { removeReason } from "../../spool/quarantine.ts";
-import { isQueue, type Queue, queuePath } from "../../spool/queues.ts";
+import { dropAgain, recoverMessage, removeQuarantined } from "../../spool/quarantined.ts";
+import { DROP, isQueue, type Queue, queuePath } from "../../spool/queues.ts";
 import { listQueue } from "../../spool/scan.ts";
 import type { Executor, Outcome } from "./executor.ts";
 
 /** Synced records share the disk's flushes when several are under way. */
 const AT_ONCE = 32;
-const CHECK_CHUNK = 256 * 1024; // bytes
 
 /** As the owner of hold/ logs it. */
 const WORDS = { release: "released from hold", requeue: "requeued", expire: "expired" } as const;
@@ -77,11 +76,13 @@ export class OfflineExecutor implements Executor {
       case "hold":
         return await this.#hold(id, queue, reason);
       case "release":
-        return queue === "corrupt" ? await this.#recover(id) : queue === "hold" && (await this.#release(id, "release"));
+        if (queue === "corrupt") return await this.#recover(id, verb);
+        return queue === "hold" && (await this.#release(id, verb));
       case "delete":
         return await this.#delete(id, queue);
       case "requeue":
       case "expire":
+        if (queue === "corrupt" && verb === "requeue") return await this.#recover(id, verb);
         if (queue === "hold") return await this.#release(id, verb);
         return isOneOf(queue, ["incoming", "active", "deferred"]) && (await this.#note(id, queue, verb));
       case "flush":
@@ -131,8 +132,7 @@ export class OfflineExecutor implements Executor {
   async #delete(id: string, queue: Queue): Promise<boolean> {
     let isRemoved = false;
     if (queue === "corrupt") {
-      isRemoved = removeMessage(id, "corrupt");
-      if (isRemoved) removeReason(id);
+      isRemoved = removeQuarantined(id);
     } else {
       // The reports first: should we die between the two, the message is still there to be deleted.
       if (queue !== "results" && hasSecondNames(id, queue)) {
@@ -148,19 +148,16 @@ export class OfflineExecutor implements Executor {
     return isRemoved;
   }
 
-  /** Back from quarantine, if the whole file can be read. */
-  async #recover(id: string): Promise<boolean> {
-    const content = openContent(queuePath("corrupt", id), 0);
-    try {
-      for await (const chunk of content.chunks(CHECK_CHUNK)) void chunk; // its checksum is wanted
-    } finally {
-      content.close();
+  /** A queue file goes back in line, a dropped file to where it was dropped; if that can be done. */
+  async #recover(name: string, verb: "release" | "requeue"): Promise<boolean> {
+    if (isQueueId(name)) {
+      const isBack = await recoverMessage(name, verb, Date.now());
+      if (isBack) this.#log.info(`${name}: recovered from quarantine`);
+      return isBack;
     }
-    await appendSynced(queuePath("corrupt", id), [{ kind: "release", time: Date.now() }]);
-    if (!moveMessage(id, "corrupt", "incoming")) return false;
-    removeReason(id);
-    this.#log.info(`${id}: recovered from quarantine`);
-    return true;
+    const target = dropAgain(name);
+    if (target !== undefined) this.#log.info(`${name}: recovered from quarantine as ${DROP}/${target}`);
+    return target !== undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 /** sces-queue from its arguments to its exit status. */
-import { ScesError } from "../../base/errors.ts";
+import { errnoOf, ScesError } from "../../base/errors.ts";
 import { EX_DATAERR, EX_OK } from "../../base/exit.ts";
 import type { Config } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
@@ -36,7 +36,9 @@ function enterSpool(config: Config): void {
   try {
     process.chdir(config.queue_directory);
   } catch (error) {
-    const text = `there is no spool at ${config.queue_directory}: start sces once, or name its settings with -c`;
+    const where = config.queue_directory;
+    if (errnoOf(error) === "EACCES") throw new ScesError("SPOOL_IO", `no right to enter ${where}`, { cause: error });
+    const text = `there is no spool at ${where}: start sces once, or name its settings with -c`;
     throw new ScesError("NOT_RUNNING", text, { cause: error });
   }
 }

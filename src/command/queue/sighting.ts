@@ -4,8 +4,9 @@
  * that is gone when it is read is looked for elsewhere.
  */
 import { lstatSync } from "node:fs";
+import { isForeignName, quarantinePath } from "../../spool/quarantined.ts";
 import { type Queue, queuePath, secondPath } from "../../spool/queues.ts";
-import { listQueue } from "../../spool/scan.ts";
+import { foreignNames, listQueue } from "../../spool/scan.ts";
 
 export interface Sighting {
   readonly id: string;
@@ -21,6 +22,7 @@ const WAITING: readonly Queue[] = ["incoming", "active", "deferred", "hold"];
 const REMEMBERED = 100_000;
 
 export function pathOf({ id, queue, generation }: Sighting): string {
+  if (queue === "corrupt") return quarantinePath(id);
   if (generation === 0) return queuePath(queue, id);
   if (queue !== "bounce" && queue !== "results") throw new Error(`no second names in ${queue}`);
   return secondPath(queue, id, generation);
@@ -45,6 +47,8 @@ export async function* walk(queues: readonly Queue[]): AsyncGenerator<Sighting, 
       if (queue !== "deferred" && queue !== "hold" && seen.size < REMEMBERED) seen.add(id);
       yield { id, queue, generation };
     }
+    if (queue === "corrupt")
+      for (const id of foreignNames(queue).filter(isForeignName)) yield { id, queue, generation: 0 };
   }
 }
 
@@ -59,6 +63,7 @@ export async function find(id: string): Promise<Sighting | undefined> {
 }
 
 async function look(id: string): Promise<Sighting | undefined> {
+  if (isForeignName(id)) return exists(quarantinePath(id)) ? { id, queue: "corrupt", generation: 0 } : undefined;
   for (const queue of WAITING) if (exists(queuePath(queue, id))) return { id, queue, generation: 0 };
   for (const queue of ["bounce", "results"] as const) {
     if (exists(queuePath(queue, id))) return { id, queue, generation: 0 };

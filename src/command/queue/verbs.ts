@@ -55,8 +55,8 @@ attempt. Mail on hold does not expire unless hold_expire_time says so.`,
   release: {
     does: "releases mail from hold",
     more: `
-It is tried at once and keeps its history. Files in quarantine are brought back with --queue corrupt, or by id, if they
-can be read.`,
+It is tried at once and keeps its history. From quarantine (by name, or all of it with --queue corrupt) messages that can
+be read go back in line, and dropped files back to drop/.`,
     synopsis: `${WHICH} [--dry-run] [--json]`,
     takes: "some",
     options: CHANGE,
@@ -81,6 +81,7 @@ Id, history and lifetime stay. Also from hold.`,
     takes: "some",
     options: CHANGE,
     queues: ["incoming", "active", "deferred", "hold"],
+    reachable: ["incoming", "active", "deferred", "hold", "corrupt"],
   },
   expire: {
     does: "returns mail to its sender now",

@@ -77,7 +77,7 @@ export const limits = {
     "102400",
     `
     The largest header field of a message in bytes. A message with a larger one, or with a header of more than ten
-    times this size, is refused. (Postfix would cut the field.)`,
+    times this size, is refused, where Postfix would cut the field.`,
   ),
   hopcount_limit: row(
     integer(1, 1000),
@@ -102,7 +102,7 @@ export const limits = {
     "20000",
     `
     How many recipients beyond smtpd_recipient_limit are told to try again before each counts as an error of the
-    client. (Postfix's default of 1000 ends the session of a client that sends a long list ahead of our replies.)`,
+    client. Postfix's default of 1000 would end the session of a client that sends a long list ahead of the replies.`,
   ),
   smtpd_soft_error_limit: row(
     integer(0),
@@ -151,7 +151,7 @@ export const limits = {
     "2000",
     `
     The largest number of connections that one smtpd process serves at the same time; further ones are told to try
-    again. From four fifths of it on clients have no more than ten seconds for a command.`,
+    again. From four fifths of it on clients have no more than smtpd_stress_timeout for a command.`,
   ),
   anvil_rate_time_unit: row(
     time({ min: "1s" }),
@@ -164,6 +164,12 @@ export const limits = {
     "300s",
     `
     How long a client may take for a command or, with smtpd_per_request_deadline, for each block of a message.`,
+  ),
+  smtpd_stress_timeout: row(
+    time({ min: "1s" }),
+    "10s",
+    `
+    What is left of smtpd_timeout while most of the connections that smtpd_connection_limit allows are in use.`,
   ),
   smtpd_starttls_timeout: row(
     time({ min: "1s" }),

@@ -1,5 +1,5 @@
 /**
- * One report for each failure, also across a crash (DESIGN: NDR once). What is on disk after each step, and what is
+ * One report for each failure, also across a crash (ARCHITECTURE.md: NDR once). What is on disk after each step, and what is
  * done about it when a crash comes there:
  *
  *   (nothing)   no draft, no record                      -> from the start

@@ -23,7 +23,8 @@ import { sweepTemps } from "../../spool/temp.ts";
 import { Backlog, type Waiting } from "./backlog.ts";
 import { matchHoldRules } from "./hold-rules.ts";
 
-const BACKLOG_LIMIT = 10_000;
+/** So many waiting messages are remembered; more are found again on disk. */
+export const BACKLOG_LIMIT = 10_000;
 /** More than this many in one turn would keep new hints waiting. */
 const TURN = 200;
 
@@ -94,7 +95,7 @@ export class Incoming {
     this.#continueScan();
   }
 
-  /** Temp files of dead processes; to be called at start, before anything else. */
+  /** Temp files of dead processes, which were never acknowledged. */
   sweep(): void {
     const swept = sweepTemps("incoming");
     if (swept > 0)

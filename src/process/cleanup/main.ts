@@ -11,7 +11,7 @@
  * FILES
  *   incoming/ (owned), active/, hold/, corrupt/, drop/; run/cleanup.sock
  * PARAMETERS
- *   queue_run_delay, drop_scan_interval, in_flow_delay, qmgr_message_active_limit, hold_client_checks,
+ *   queue_run_delay, drop_scan_interval, in_flow_delay, hold_client_checks,
  *   hold_sender_checks, hold_recipient_checks, hold_header_checks, header_size_limit
  * BUGS
  *   With hold_header_checks each new message is read once more.
@@ -22,10 +22,11 @@ import type { Flow } from "../../ipc/messages.ts";
 import { Feeder } from "../../service/feeder.ts";
 import { answerOrder } from "../../service/orders.ts";
 import { type Context, runService, type Service } from "../../service/service.ts";
-import { Incoming } from "./incoming.ts";
+import { BACKLOG_LIMIT, Incoming } from "./incoming.ts";
 
-/** Doors are told to slow down when so many messages wait, and to stop at five times as many. */
 const FLOW_INTERVAL_MS = 500;
+/** Doors are told to slow down when so many messages wait here, and to stop when twice as many do. */
+const SLOW_AT = BACKLOG_LIMIT / 2;
 
 runService("cleanup", async (context: Context): Promise<Service> => {
   const incoming = new Incoming(context.config, context.log, (process) => context.wake(process));
@@ -57,9 +58,8 @@ runService("cleanup", async (context: Context): Promise<Service> => {
   });
 
   function flow(): void {
-    const limit = context.config.qmgr_message_active_limit / 4;
-    const isBehind = incoming.waiting > limit;
-    const stop = incoming.waiting >= 10_000;
+    const isBehind = incoming.waiting > SLOW_AT;
+    const stop = incoming.waiting >= BACKLOG_LIMIT;
     const delayMs = isBehind ? context.config.in_flow_delay : 0;
     if (delayMs === told.delayMs && stop === told.stop) return;
     told = { type: "flow", delayMs, stop };
@@ -77,7 +77,12 @@ runService("cleanup", async (context: Context): Promise<Service> => {
   guarded(() => incoming.rescan());
   setInterval(flow, FLOW_INTERVAL_MS);
   let foreignTimer = setInterval(() => guarded(() => incoming.moveForeign()), context.config.drop_scan_interval);
-  let scanTimer = setInterval(() => guarded(() => incoming.rescan()), context.config.queue_run_delay);
+  const run = () =>
+    guarded(() => {
+      incoming.sweep();
+      incoming.rescan();
+    });
+  let scanTimer = setInterval(run, context.config.queue_run_delay);
   guarded(() => incoming.moveForeign());
   return {
     reload(config) {
@@ -85,7 +90,7 @@ runService("cleanup", async (context: Context): Promise<Service> => {
       clearInterval(foreignTimer);
       clearInterval(scanTimer);
       foreignTimer = setInterval(() => guarded(() => incoming.moveForeign()), config.drop_scan_interval);
-      scanTimer = setInterval(() => guarded(() => incoming.rescan()), config.queue_run_delay);
+      scanTimer = setInterval(run, config.queue_run_delay);
     },
   };
 });

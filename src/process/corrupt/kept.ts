@@ -6,28 +6,22 @@
  *   told     its reason file is read-only       -> removed after corrupt_retention_time
  *   or leaves at any time: recovered, or deleted by order
  */
-import { lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { isGone, messageOf, ScesError, spoolError } from "../../base/errors.ts";
+import { readdirSync } from "node:fs";
+import { messageOf, ScesError, spoolError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { clean } from "../../base/text.ts";
 import type { Verb } from "../../ipc/messages.ts";
 import type { OrderRecord } from "../../mail/journal.ts";
 import { isQueueId } from "../../mail/queue-id.ts";
-import { openContent, readQueueFile } from "../../spool/file.ts";
-import { appendSynced } from "../../spool/journal.ts";
-import { moveMessage } from "../../spool/moves.ts";
 import { removeReason, writeReason } from "../../spool/quarantine.ts";
-import { DROP, queuePath } from "../../spool/queues.ts";
+import { dropAgain, isForeignName, recoverMessage, removeQuarantined } from "../../spool/quarantined.ts";
+import { DROP } from "../../spool/queues.ts";
 import { sweepTemps } from "../../spool/temp.ts";
 import { reasonState } from "../../spool/told.ts";
 
 const SUFFIX = ".reason";
 /** A reason is written before its object comes; after this long the object never will. */
 const ORPHAN_MS = 60_000;
-/** As quarantine() makes them. */
-const FOREIGN = /^f\d+\.\d+\.\d+\.([A-Za-z0-9._-]*)$/;
-const DROPPABLE = /^[^.].*\.(?:eml|json)$/i;
-const CHUNK = 256 * 1024;
 
 export interface KeptOptions {
   readonly log: Log;
@@ -47,6 +41,7 @@ export interface News {
 export class Kept {
   readonly #options: KeptOptions;
   readonly #log: Log;
+  readonly #unremovable = new Set<string>();
 
   constructor(options: KeptOptions) {
     this.#options = options;
@@ -77,56 +72,32 @@ export class Kept {
 
   /** An order of qmgr for an object here. Throws SPOOL_IO or SPOOL_FULL. */
   async execute(verb: Verb, name: string): Promise<boolean> {
-    if (!isQueueId(name) && !FOREIGN.test(name)) return false;
+    if (!isQueueId(name) && !isForeignName(name)) return false;
     if (verb === "delete") {
-      const isRemoved = this.#remove(name);
+      const isRemoved = removeQuarantined(name);
       if (isRemoved) this.#log.info(`${name}: removed`);
       return isRemoved;
     }
     if (verb !== "release" && verb !== "requeue") return false;
-    return isQueueId(name) ? this.#recover(name, verb) : this.#dropAgain(name);
-  }
-
-  /** Back to incoming/, if all of it can be read. A damaged journal is no obstacle: its readers pass over it. */
-  async #recover(id: string, verb: OrderRecord["kind"]): Promise<boolean> {
-    const path = queuePath("corrupt", id);
     try {
-      const { envelope } = readQueueFile(path);
-      if (envelope.id !== id) throw new ScesError("FILE_DAMAGED", `its envelope is that of ${envelope.id}`);
-      await verifyContent(path);
-      await appendSynced(path, [{ kind: verb, time: this.#options.now() }]);
+      return isQueueId(name) ? await this.#recover(name, verb) : this.#dropAgain(name);
     } catch (error) {
-      if (!(error instanceof ScesError)) throw error;
-      if (error.code === "FILE_GONE") return false;
-      if (error.code !== "FILE_DAMAGED") throw error;
-      this.#log.warn(`${id}: cannot be recovered: ${error.message}`);
+      if (!(error instanceof ScesError) || error.code !== "FILE_DAMAGED") throw error;
+      this.#log.warn(`${name}: cannot be recovered: ${error.message}`);
       return false;
     }
-    if (!moveMessage(id, "corrupt", "incoming")) return false;
-    removeReason(id);
+  }
+
+  async #recover(id: string, verb: OrderRecord["kind"]): Promise<boolean> {
+    if (!(await recoverMessage(id, verb, this.#options.now()))) return false;
     this.#log.info(`${id}: recovered from quarantine`);
     this.#options.appeared([id]);
     return true;
   }
 
-  /** A dropped file gets another chance; whether it is better than before pickup will see. */
   #dropAgain(name: string): boolean {
-    const stat = lstatSync(`corrupt/${name}`, { throwIfNoEntry: false });
-    if (stat === undefined) return false;
-    const plain = FOREIGN.exec(name)?.[1] ?? "";
-    if (!stat.isFile() || stat.nlink > 1 || !DROPPABLE.test(plain)) {
-      this.#log.warn(`${name}: cannot be recovered: only plain files named .eml or .json can go back to ${DROP}/`);
-      return false;
-    }
-    const isFree = lstatSync(`${DROP}/${plain}`, { throwIfNoEntry: false }) === undefined;
-    const target = isFree ? plain : name; // nobody else uses such a name
-    try {
-      renameSync(`corrupt/${name}`, `${DROP}/${target}`);
-    } catch (error) {
-      if (isGone(error)) return false;
-      throw spoolError(`moving corrupt/${name} to ${DROP}`, error);
-    }
-    removeReason(name);
+    const target = dropAgain(name);
+    if (target === undefined) return false;
     this.#log.info(`${name}: recovered from quarantine as ${DROP}/${target}`);
     this.#options.dropped();
     return true;
@@ -138,23 +109,13 @@ export class Kept {
   }
 
   #retire(name: string): void {
+    if (this.#unremovable.has(name)) return;
     try {
-      if (this.#remove(name)) this.#log.info(`${name}: removed from quarantine after corrupt_retention_time`);
+      if (removeQuarantined(name)) this.#log.info(`${name}: removed from quarantine after corrupt_retention_time`);
     } catch (error) {
+      this.#unremovable.add(name); // a full directory of somebody else's: for an administrator
       this.#log.warn(messageOf(error));
     }
-  }
-
-  /** The object, whatever it is, then its reason. */
-  #remove(name: string): boolean {
-    if (lstatSync(`corrupt/${name}`, { throwIfNoEntry: false }) === undefined) return false;
-    try {
-      rmSync(`corrupt/${name}`, { recursive: true, force: true });
-    } catch (error) {
-      throw spoolError(`removing corrupt/${name}`, error);
-    }
-    removeReason(name);
-    return true;
   }
 
   #removeOrphan(name: string): void {
@@ -187,15 +148,5 @@ function list(): { objects: ReadonlySet<string>; reasons: ReadonlySet<string> } 
     return { objects, reasons };
   } catch (error) {
     throw spoolError("listing corrupt", error);
-  }
-}
-
-/** Throws FILE_DAMAGED if the content is not what was written. */
-async function verifyContent(path: string): Promise<void> {
-  const content = openContent(path, 0);
-  try {
-    for await (const chunk of content.chunks(CHUNK)) void chunk; // only its checksum is wanted
-  } finally {
-    content.close();
   }
 }

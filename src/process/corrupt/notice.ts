@@ -87,11 +87,13 @@ function textLines({ objects, hostname, retentionMs }: NoticeInput, count: strin
   if (objects.length > MAX_LISTED) lines.push("", `... and ${objects.length - MAX_LISTED} more.`);
   lines.push(
     "",
-    "To see them:                        sces-queue list --queue corrupt",
-    "To bring a message back to life:    sces-queue release ID",
-    "To remove a message:                sces-queue delete ID",
+    "To see them:                  sces-queue list --queue corrupt",
+    "To give one another chance:   sces-queue release NAME",
+    "To remove one:                sces-queue delete NAME",
     "",
-    ...wrap("Other files (their names begin with f) can be mended and moved to the directory drop/ by hand."),
+    ...wrap(
+      "NAME is as above. A message that can be read after all goes on its way; a file that was dropped (its name begins with f and ends in .eml or .json) goes back to the drop directory.",
+    ),
   );
   return lines;
 }

@@ -9,6 +9,8 @@ import { messageOf } from "../../base/errors.ts";
 import { loadConfig } from "../../config/load.ts";
 import { Asker } from "../../service/ask.ts";
 
+/** For the master that is started so; not for people. */
+export const DETACHED = "--detached";
 const WAIT_MS = 30_000;
 const STEP_MS = 50;
 
@@ -37,7 +39,7 @@ export async function startInBackground(
   const out = openSync(words, "wx", 0o600);
   const child = spawn(
     process.execPath,
-    [...process.execArgv, `${import.meta.dirname}/main${extname(import.meta.filename)}`, "--foreground", ...args],
+    [...process.execArgv, `${import.meta.dirname}/main${extname(import.meta.filename)}`, DETACHED, ...args],
     {
       detached: true,
       stdio: ["ignore", "ignore", out],

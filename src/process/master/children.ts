@@ -103,10 +103,14 @@ export class Child {
       alone: isAlone,
       agents: name === "qmgr" ? agents() : [],
     });
-    for (const { service, address, handle } of bound) {
-      child.send({ type: "listener", service, address }, handle as never, { keepOpen: true });
-    }
+    for (const listener of bound) this.listen(listener);
     this.#around.onStart();
+  }
+
+  /** smtpd: hands over a bound listener. Master keeps it too. */
+  listen({ service, address, handle }: BoundListener): void {
+    if (!this.#process?.connected) return; // gets it when it is started again
+    this.#process.send({ type: "listener", service, address }, handle as never, { keepOpen: true }, () => {});
   }
 
   send(message: FromMaster): void {

@@ -5,7 +5,7 @@ import type { Log } from "../../base/log.ts";
 import type { User } from "../../base/user.ts";
 import type { Config } from "../../config/config.ts";
 import { rawValues } from "../../config/load.ts";
-import type { FromChild } from "../../service/channel.ts";
+import type { FromChild, ListenerName } from "../../service/channel.ts";
 import type { Queue } from "../../spool/queues.ts";
 import { isQueueEmpty } from "../../spool/scan.ts";
 import { Child, type Spec, type Surroundings } from "./children.ts";
@@ -76,6 +76,7 @@ export class Family {
         if (AGENTS.has(child.spec.name)) {
           for (const qmgr of this.#named("qmgr")) qmgr.send({ type: "agent-gone", pid, ordered });
         }
+        if (ordered && !child.spec.isOnDemand) this.#children = this.#children.filter((one) => one !== child);
         this.#record();
         this.#exitListener?.();
       },
@@ -86,7 +87,7 @@ export class Family {
   start(): void {
     for (const name of RESIDENT) this.#setCount(name, this.#count(name));
     for (const name of ON_DEMAND) this.#add({ name, isOnDemand: true, isAlone: false });
-    this.#add({ name: "smtp", isOnDemand: true, isAlone: true });
+    for (const name of AGENTS) this.#add({ name, isOnDemand: true, isAlone: true });
     for (const child of this.#children) if (!child.spec.isOnDemand) child.start();
     this.#wakeNeeded();
     this.#setTimers();
@@ -203,23 +204,24 @@ export class Family {
     }
   }
 
-  /** New listeners are bound before the old ones go; smtpd processes are replaced, and the old ones finish. */
+  /** New listeners are bound and handed over, old ones given up; those that stay are not touched. */
   #rebind(config: Config): void {
-    const old = new Map(this.#listeners.map((listener) => [`${listener.service} ${listener.address}`, listener]));
-    const bound: BoundListener[] = [];
-    for (const wanted of wantedListeners(config)) {
-      const known = old.get(`${wanted.service} ${wanted.address}`);
+    const keyOf = ({ service, address }: ListenerName) => `${service} ${address}`;
+    const wanted = new Map(wantedListeners(config).map((listener) => [keyOf(listener), listener]));
+    const kept = this.#listeners.filter((listener) => wanted.delete(keyOf(listener)));
+    const gone = this.#listeners.filter((listener) => !kept.includes(listener));
+    const added: BoundListener[] = [];
+    for (const listener of wanted.values()) {
       try {
-        bound.push(known ?? bindListener(wanted));
+        added.push(bindListener(listener));
       } catch (error) {
         this.#log.error(messageOf(error));
       }
     }
-    const gone = this.#listeners.filter((listener) => !bound.includes(listener));
-    this.#listeners = bound;
+    this.#listeners = [...kept, ...added];
     for (const child of this.#named("smtpd")) {
-      child.stop();
-      this.#add(child.spec);
+      for (const listener of added) child.listen(listener);
+      for (const { service, address } of gone) child.send({ type: "unlisten", service, address });
     }
     for (const listener of gone) listener.handle.close();
   }
@@ -236,7 +238,6 @@ export class Family {
   }
 
   #add(spec: Spec): void {
-    this.#children = this.#children.filter((child) => child.state !== "stopping" || child.pid !== undefined);
     this.#children.push(new Child(spec, this.#around));
   }
 

@@ -20,22 +20,22 @@
 import { EX_USAGE } from "../../base/exit.ts";
 import { messageOf } from "../../base/errors.ts";
 import { takeConfigOptions } from "../../service/config-options.ts";
-import { startInBackground } from "./background.ts";
+import { DETACHED, startInBackground } from "./background.ts";
 import { runMaster } from "./master.ts";
 
 const USAGE = "usage: sces start [--foreground] [-c CONFIG_DIR] [-o name=value]...";
 
 async function main(args: readonly string[]): Promise<number> {
   const { directory, overrides, rest } = takeConfigOptions(args, process.env);
-  const isForeground = rest.includes("--foreground");
-  const unknown = rest.find((arg) => arg !== "--foreground");
+  const isDetached = rest.includes(DETACHED);
+  const unknown = rest.find((arg) => arg !== "--foreground" && arg !== DETACHED);
   if (unknown === "--help" || unknown === "-h") {
     process.stdout.write(`${USAGE}\n`);
     return 0;
   }
   if (unknown !== undefined) throw new Error(`unknown argument: ${unknown}\n${USAGE}`);
-  if (!isForeground) return startInBackground(args, directory, overrides);
-  return runMaster({ configDir: directory, overrides, tips: process.env["JOURNAL_STREAM"] === undefined });
+  if (!isDetached && !rest.includes("--foreground")) return startInBackground(args, directory, overrides);
+  return runMaster({ configDir: directory, overrides, terminal: !isDetached });
 }
 
 try {

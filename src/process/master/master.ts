@@ -10,7 +10,7 @@ import type { Link } from "../../ipc/link.ts";
 import { type Command, PROTOCOL_VERSION, type Reply } from "../../ipc/messages.ts";
 import { serve } from "../../ipc/server.ts";
 import { logOptions } from "../../service/log-options.ts";
-import { checkLayout, DIRECTORIES, makeLayout } from "../../spool/layout.ts";
+import { checkLayout, makeLayout } from "../../spool/layout.ts";
 import { lockSpool } from "../../spool/lock.ts";
 import { socketPath } from "../../spool/queues.ts";
 import { startTips } from "./tips.ts";
@@ -22,7 +22,14 @@ import { findOwner, giveSpool } from "./owner.ts";
 export interface MasterOptions {
   readonly configDir: string;
   readonly overrides: Readonly<Record<string, string>>;
-  readonly tips: boolean; // say what to try next
+  readonly terminal: boolean; // somebody looks on: log there too, and say what to try next
+}
+
+/** The log goes to the terminal too, unless log_to says otherwise. */
+function load({ configDir, overrides, terminal }: MasterOptions): Config {
+  const config = loadConfig(configDir, overrides);
+  if (!terminal || config.placeOf("log_to") !== undefined) return config;
+  return loadConfig(configDir, { ...overrides, log_to: [...config.log_to, "stdout"].join(" ") });
 }
 
 /** Runs the mail system in this process; resolves with its exit code when it has ended. */
@@ -31,7 +38,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   process.umask(0o077);
   let config: Config;
   try {
-    config = loadConfig(options.configDir, options.overrides);
+    config = load(options);
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`);
     return EX_CONFIG;
@@ -51,7 +58,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
     const killed = await endLeftovers();
     if (killed > 0) log.warn(`killed ${killed} process${killed === 1 ? "" : "es"} of an earlier master`);
     const owner = findOwner(config.mail_owner);
-    if (owner !== undefined) giveSpool(owner, DIRECTORIES, config.log_to.includes("file") ? config.maillog_file : "");
+    if (owner !== undefined) giveSpool(owner, config);
     const listeners = wantedListeners(config).map(bindListener);
     family = new Family({ log, config, configDir: options.configDir, listeners, owner });
   } catch (error) {
@@ -79,7 +86,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   }
   function reload(why: string): string | undefined {
     try {
-      const next = loadConfig(options.configDir, options.overrides);
+      const next = load(options);
       for (const fixed of ["queue_directory", "mail_owner"] as const) {
         if (next[fixed] !== config[fixed])
           log.warn(`a changed ${fixed} needs a restart: the old value stays in use until then`);
@@ -130,7 +137,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   void family.ready.then(() => {
     log.info(`ready: ${family.addresses().join(", ") || "no listeners"}`);
     log.flush();
-    if (options.tips) process.stdout.write(startTips(config, options.configDir));
+    if (options.terminal) process.stdout.write(startTips(config, options.configDir));
   });
 
   const code = await end;

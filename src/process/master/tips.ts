@@ -7,8 +7,8 @@ export function startTips(config: Config, configDir: string): string {
   return `
 sces runs. Three things to try, in another terminal:
   printf 'Subject: hello\\n\\nIt works.\\n' | bin/sces-sendmail${where.replace("-c", "-C")} postmaster      send a message (or by SMTP to ${address})
-  bin/sces-queue${where} list                       what is queued, why, and when it is tried again
-  bin/sces${where} status                           the processes
+  bin/sces-queue list${where}                       what is queued, why, and when it is tried again
+  bin/sces status${where}                           the processes
 Stop with Ctrl-C. The log is in ${config.maillog_file || "this terminal"}.
 
 `;

@@ -1,5 +1,5 @@
 /**
- * From a dropped file to a message, once, whatever happens in between (DESIGN: drop once; spool/taken.ts says what
+ * From a dropped file to a message, once, whatever happens in between (ARCHITECTURE.md: Drop once; spool/taken.ts says what
  * each step leaves if it is the last):
  *
  *   reading    the file is in drop/; our temp file grows       -> sealed, or nothing has happened

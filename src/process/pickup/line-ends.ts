@@ -1,6 +1,6 @@
 /**
  * Any text as the content of a message: every line ended by CRLF, the last one too. A CR or LF that stands alone is a
- * line end, so that nothing else can be taken for one later (hazards A: smuggling). (Measured: a regular expression
+ * line end, so that nothing else can be taken for one later (SMTP smuggling). (Measured: a regular expression
  * over latin1 is faster than a loop over bytes or lines.)
  */
 import { isAscii } from "node:buffer";

@@ -33,10 +33,17 @@
  *   is read whole, and may have 32 MB. Of the x-mq- fields only those above have an effect yet, and responsive (JSON)
  *   email has none.
  */
+import { messageOf } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
 import { Doorway } from "../../service/doorway.ts";
 import { runService, type Service } from "../../service/service.ts";
 import { Intake } from "../../spool/intake.ts";
+import { DROP } from "../../spool/queues.ts";
+import { sweepTemps } from "../../spool/temp.ts";
 import { Pickup } from "./pickup.ts";
+
+/** Nobody takes longer to hand in a message. */
+const ABANDONED_MS = 3_600_000;
 
 runService("pickup", (context): Service => {
   const doorway = new Doorway(context);
@@ -48,6 +55,7 @@ runService("pickup", (context): Service => {
     accepted: (envelope, offset, length) => doorway.accepted(envelope, offset, length),
     quarantined: () => context.wake("corrupt"),
   });
+  sweepDrop(context.log);
   pickup.start();
   return {
     reload(config) {
@@ -59,3 +67,13 @@ runService("pickup", (context): Service => {
     stop: () => pickup.stop(),
   };
 });
+
+/** What an sces-sendmail that was killed has left: it was never handed in. */
+function sweepDrop(log: Log): void {
+  try {
+    const swept = sweepTemps(DROP, ABANDONED_MS);
+    if (swept > 0) log.info(`removed ${swept} unfinished file${swept === 1 ? "" : "s"} from ${DROP}`);
+  } catch (error) {
+    log.warn(`${DROP}: ${messageOf(error)}`);
+  }
+}

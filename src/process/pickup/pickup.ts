@@ -159,7 +159,7 @@ export class Pickup {
   }
 
   #findObstacle(sizeBytes: number): string | undefined {
-    if (this.#options.flow().stop) return "incoming/ is too far behind";
+    if (this.#options.flow().stop) return "incoming is too far behind";
     const { queue_minfree, queue_minfree_inodes, message_size_limit } = this.#config;
     const { bytes, inodes } = freeSpace();
     const needed = Math.max(queue_minfree || message_size_limit * 1.5, sizeBytes);

@@ -140,8 +140,23 @@ export class Active {
         return;
       }
     }
-    this.#scheduler?.returned(entry);
-    if (message.intent !== undefined) this.intend(message, message.intent, message.intentReason);
+    if (died) this.#applyRecorded(message);
+    const isWanted = message.intent === undefined && !message.forcedExpire;
+    this.#scheduler?.returned(entry, isWanted);
+    this.#concludeIfDone(message);
+  }
+
+  /** The agent may have died between writing an outcome down and telling of it. */
+  #applyRecorded(message: ActiveMessage): void {
+    try {
+      for (const record of readQueueFile(queuePath("active", message.id)).records) {
+        if (record.kind !== "attempt") continue;
+        const recipient = message.recipients[record.recipient];
+        if (recipient?.status === "waiting" && record.attempt > recipient.attempts) message.apply(record);
+      }
+    } catch (error) {
+      this.#log.warn(`${message.id}: cannot be read again: ${messageOf(error)}`);
+    }
   }
 
   /** The destination is suspended: its recipients are deferred untried. */
@@ -208,6 +223,11 @@ export class Active {
         message.records.push(attempt);
         message.mustSync = true;
       }
+      if (state.held !== undefined) {
+        // The hold was written down, and then a crash came before the move.
+        message.intent = "hold";
+        message.intentReason = state.held.reason;
+      }
       this.#start(message);
     } catch (error) {
       this.#room.left(feeder);
@@ -228,7 +248,7 @@ export class Active {
     this.#log.info(`${id}: from=<${envelope.sender}>, size=${length}, nrcpt=${recipients.length} (queue active)`);
     if (message.deathsAlone >= DEATHS) {
       message.damage = `${DEATHS} processes died while they held nothing but this message`;
-    } else if (!message.forcedExpire) {
+    } else if (!message.forcedExpire && message.intent === undefined) {
       this.#scheduler?.enqueue(message);
     }
     this.#concludeIfDone(message);

@@ -7,6 +7,7 @@ import { clean } from "../../base/text.ts";
 import type { Link } from "../../ipc/link.ts";
 import type { Command, Done, Reply, Target, Verb } from "../../ipc/messages.ts";
 import { isQueueId } from "../../mail/queue-id.ts";
+import { isForeignName } from "../../spool/quarantined.ts";
 import { isQueue, OWNERS, type Queue, queuePath } from "../../spool/queues.ts";
 import type { Active } from "./active.ts";
 import type { Fate } from "./conclude.ts";
@@ -15,6 +16,8 @@ import type { ActiveMessage } from "./message.ts";
 const SEARCHED: readonly Queue[] = ["deferred", "hold", "incoming", "active", "bounce", "corrupt"];
 /** A message that moves while it is looked for is looked for again so often. */
 const LOOKS = 4;
+/** Of command_timeout: an owner that has not begun by then must not begin, for the asker hears that nothing was done. */
+const ORDER_SHARE = 0.5;
 
 interface Pending {
   readonly resolve: (done: Done) => void;
@@ -88,7 +91,7 @@ export class Commands {
       this.#options.flushAll();
       return link.send(base);
     }
-    const wrong = targets.find((target) => !isQueueId(target.id));
+    const wrong = targets.find(({ id, queue }) => !isQueueId(id) && !(queue === "corrupt" && isForeignName(id)));
     if (wrong !== undefined) return link.send({ ...base, error: `not a queue id: ${clean(String(wrong.id), 80)}` });
     if (verb === "flush" && command.wait) for (const { id } of targets) this.#watch(id, link, command.request);
     const reply = await this.#carryOut(command, verb, targets);
@@ -164,7 +167,8 @@ export class Commands {
     if (link === undefined) return none;
     return new Promise((resolve) => {
       this.#pending.set(request, { resolve, owner });
-      link.send({ type: "order", request, verb, ids, ...(reason === "" ? {} : { reason }) });
+      const until = Date.now() + this.#options.timeoutMs() * ORDER_SHARE;
+      link.send({ type: "order", request, verb, ids, until, ...(reason === "" ? {} : { reason }) });
     });
   }
 
@@ -176,7 +180,8 @@ export class Commands {
     }
     this.#options.wake(name);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(undefined), this.#options.timeoutMs());
+      // Given up while there is still time to answer the command.
+      const timer = setTimeout(() => resolve(undefined), this.#options.timeoutMs() * 0.75);
       const come = (arrived: Link) => {
         clearTimeout(timer);
         resolve(arrived);
@@ -188,5 +193,6 @@ export class Commands {
 
 /** Where a message is now. */
 function find(id: string): Queue | undefined {
+  if (!isQueueId(id)) return "corrupt"; // foreign objects are nowhere else
   return SEARCHED.find((queue) => lstatSync(queuePath(queue, id), { throwIfNoEntry: false }) !== undefined);
 }

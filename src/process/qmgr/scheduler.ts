@@ -79,11 +79,15 @@ export class Scheduler {
     message.inLine.clear();
   }
 
-  /** An entry that was out comes back: its agent is gone. It goes to the end of its line. */
-  returned(entry: Entry): void {
+  /** An entry that was out comes back: its agent is gone. Who still waits goes to the end of the line, if wanted. */
+  returned(entry: Entry, isWanted: boolean): void {
     entry.destination.busy -= 1;
     entry.message.pending -= 1;
-    this.#add({ ...entry, isWithdrawn: false });
+    for (const recipient of entry.recipients) recipient.phase = "done";
+    const recipients = isWanted ? entry.recipients.filter((recipient) => recipient.status === "waiting") : [];
+    if (recipients.length > 0) this.#add({ ...entry, recipients, isWithdrawn: false });
+    this.#list(entry.destination);
+    this.#forget(entry.destination);
   }
 
   /** An agent reported: the destination's window moves. */

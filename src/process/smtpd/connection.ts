@@ -19,9 +19,6 @@ import type { Settings } from "./settings.ts";
 import type { Station } from "./station.ts";
 import { HOLD_DRAIN, HOLD_GREETING, HOLD_PAUSE, HOLD_WORK, Wire, type WireUser } from "./wire.ts";
 
-/** What is left of smtpd_timeout while many connections are open; Postfix's value under stress. */
-const STRESS_TIMEOUT_MS = 10_000;
-
 export abstract class Connection extends SMTPConnection implements WireUser {
   readonly station: Station;
   settings: Settings; // as of the connection, then as of each transaction
@@ -34,6 +31,7 @@ export abstract class Connection extends SMTPConnection implements WireUser {
   #out = ""; // replies that have not gone out
   #owesLog = false; // lines about them
   #deadline = 0; // monotonic ms; 0: the client owes us nothing
+  #waitingSince = 0; // monotonic ms: for what the deadline is about
   #top: Socket; // the TLS socket from the start of its handshake on
   #isOver = false; // the disconnect line is written
   #isCounted = false; // among the client's connections
@@ -179,31 +177,35 @@ export abstract class Connection extends SMTPConnection implements WireUser {
 
   // ---- Deadlines
 
-  /** smtp-server would count idle time, which every byte resets (hazard E5). */
+  /** smtp-server would count idle time, which every byte resets. */
   override _armTimeout(socket: Socket = this._socket): void {
     this.#top = socket;
   }
 
   get timeoutMs(): number {
-    const { smtpd_timeout: timeoutMs } = this.settings.config;
-    return this.station.load.isStressed ? Math.min(timeoutMs, STRESS_TIMEOUT_MS) : timeoutMs;
+    return this.settings.config.smtpd_timeout;
   }
 
   /** The client has so long from now on; 0: it owes us nothing. */
   protected setDeadline(ms: number): void {
-    this.#deadline = ms === 0 ? 0 : this.station.clock.monotonic() + ms;
+    this.#waitingSince = this.station.clock.monotonic();
+    this.#deadline = ms === 0 ? 0 : this.#waitingSince + ms;
   }
 
   /** So much more time, within what a new request would get. */
   protected extendDeadline(ms: number): void {
-    this.#deadline = Math.min(this.#deadline + ms, this.station.clock.monotonic() + this.timeoutMs);
+    this.#waitingSince = this.station.clock.monotonic();
+    this.#deadline = Math.min(this.#deadline + ms, this.#waitingSince + this.timeoutMs);
   }
 
   /** To be called often. */
   checkDeadline(now: number): void {
-    if (this.#deadline === 0 || now < this.#deadline) return;
+    if (this.#deadline === 0) return;
+    const { smtpd_stress_timeout: stressMs, myhostname } = this.settings.config;
+    const isLate = now >= this.#deadline || (this.station.load.isStressed && now >= this.#waitingSince + stressMs);
+    if (!isLate) return;
     const isDeaf = this._upgrading || this.wire?.isHeld(HOLD_DRAIN) === true;
-    this.hangUp(`421 4.4.2 ${this.settings.config.myhostname} Error: timeout exceeded`, "timeout");
+    this.hangUp(`421 4.4.2 ${myhostname} Error: timeout exceeded`, "timeout");
     if (isDeaf) this.#top.destroy();
   }
 
@@ -262,6 +264,13 @@ export abstract class Connection extends SMTPConnection implements WireUser {
     this.clientEnded();
     this.station.sessions.delete(this);
     super._onClose();
+  }
+
+  /** An error of ours that this client brought out must not end the sessions of all others, again and again. */
+  failed(error: unknown): void {
+    const cause = error instanceof Error ? error.stack : String(error);
+    this.station.log.error(`internal error after ${this.where} from ${this.peer}: ${cause}`);
+    this.hangUp(`421 4.3.0 ${this.settings.config.myhostname} Error: internal error`);
   }
 
   clientEnded(): void {

@@ -27,7 +27,7 @@ export class MailServer extends SMTPServer {
     this.#station = station;
     this.#limit = isFull;
     this.useSettings(station.settings);
-    // Without a listener one client's RST in the middle of a message would end the process (hazard B16).
+    // Without a listener one client's RST in the middle of a message would end the process.
     this.on("error", (error: Error) => station.log.warn(`${service}: ${messageOf(error)}`));
   }
 
@@ -37,7 +37,7 @@ export class MailServer extends SMTPServer {
     if (settings.secureContext !== undefined) this.secureContext.set("*", settings.secureContext);
   }
 
-  /** Called by smtp-server's constructor, which would put a key there that everybody knows (hazard B18). */
+  /** Called by smtp-server's constructor, which would put a key there that everybody knows. */
   override updateSecureContext(): void {
     this.secureContext = new Map();
   }

@@ -183,22 +183,21 @@ export class Session extends Connection implements Answering {
     return `${sender}${to} proto=${this.isEsmtp ? "ESMTP" : "SMTP"}${helo}${user}`;
   }
 
-  /** TLS is there, or the client introduces itself: it starts anew (RFC 3207 4.2, RFC 5321 4.1.4). */
+  /** Called by smtp-server when TLS is there: what was said in the clear is forgotten (RFC 3207 4.2). */
   override _resetSession(): void {
-    this.helo = "";
-    this.isEsmtp = false;
-    this.exchange = undefined;
-    this.transaction = undefined;
-    this.#trace = undefined;
+    this.introduce("", false);
+    this.loggedIn("", "");
     // For smtp-server's own code, which looks into it.
     this.session.envelope = { mailFrom: false, rcptTo: [] };
   }
 
-  /** HELO or EHLO; also AUTH, after which the trace is another. */
+  /** HELO or EHLO: the transaction is over (RFC 5321 4.1.4). */
   introduce(helo: string, isEsmtp: boolean): void {
-    this._resetSession();
     this.helo = helo;
     this.isEsmtp = isEsmtp;
+    this.exchange = undefined;
+    this.transaction = undefined;
+    this.#trace = undefined;
   }
 
   loggedIn(user: string, method: string): void {

@@ -1,5 +1,5 @@
 /** All of smtpd but the process around it: listeners in, messages out by way of the spool. */
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server } from "node:net";
 import { pause, systemClock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
@@ -14,12 +14,19 @@ import { MailServer } from "./server.ts";
 import { type Settings, settingsFor } from "./settings.ts";
 import type { Door, Station } from "./station.ts";
 
+type Bound = ListenerName & { readonly handle: unknown };
+
+interface Port extends ListenerName {
+  readonly mail: MailServer;
+  readonly server: Server;
+}
+
 export interface SmtpdParts {
   readonly config: Config;
   readonly log: Log;
   readonly intake: Intake; // of the spool that is the working directory
   readonly door: Door;
-  readonly listeners: readonly (ListenerName & { readonly handle: unknown })[];
+  readonly listeners: readonly Bound[];
   readonly freeSpace?: () => Space;
 }
 
@@ -28,6 +35,10 @@ export interface Smtpd {
   readonly addresses: readonly AddressInfo[];
   /** New settings for new connections, and for living ones from their next transaction on. */
   reload(config: Config): void;
+  /** One listener more. */
+  listen(listener: Bound): Promise<void>;
+  /** Takes no more there; who is connected stays. */
+  unlisten(listener: ListenerName): void;
   /** Takes no more; resolves when every transaction has ended, or shutdown_timeout is over. */
   stop(): Promise<void>;
 }
@@ -35,6 +46,8 @@ export interface Smtpd {
 // How often deadlines are looked at: a fraction of the shortest, within these bounds.
 const SHORTEST_TICK_MS = 20;
 const LONGEST_TICK_MS = 500;
+// From this share of smtpd_connection_limit on clients get less time.
+const STRESS_SHARE = 0.8;
 // What master grants us for the end must do for the process's end, too.
 const GRACE_SHARE = 0.8;
 
@@ -54,7 +67,7 @@ export async function createSmtpd(parts: SmtpdParts): Promise<Smtpd> {
     ownHeader: new OwnHeader(),
     load: { committing: 0, isStressed: false, isStopping: false },
   };
-  const servers: MailServer[] = [];
+  const ports: Port[] = [];
   const compiled = new Map<string, Settings>();
 
   function settingsOf(service: ListenerName["service"]): Settings {
@@ -65,43 +78,49 @@ export async function createSmtpd(parts: SmtpdParts): Promise<Smtpd> {
     }
     return settings;
   }
-  for (const { service } of listeners) {
+  async function listen({ service, address, handle }: Bound): Promise<void> {
     const station: Station = { ...shared, settings: settingsOf(service) };
-    servers.push(new MailServer(station, () => sessions.size >= config.smtpd_connection_limit));
+    const mail = new MailServer(station, () => sessions.size >= config.smtpd_connection_limit);
+    const port: Port = { service, address, mail, server: mail.server };
+    ports.push(port);
+    await mail.listening(handle);
   }
-  const listening = await Promise.all(servers.map((server, index) => server.listening(listeners[index]?.handle)));
+  await Promise.all(listeners.map(listen));
 
   let nextSweep = 0;
   function tick(): void {
     const now = systemClock.monotonic();
-    shared.load.isStressed = sessions.size > config.smtpd_connection_limit * 0.8;
+    shared.load.isStressed = sessions.size > config.smtpd_connection_limit * STRESS_SHARE;
     for (const session of sessions) session.checkDeadline(now);
     if (now < nextSweep) return;
     nextSweep = now + config.anvil_rate_time_unit;
     shared.clients.sweep();
   }
   function startTicking(): NodeJS.Timeout {
-    const shortest = Math.min(config.smtpd_timeout, config.smtpd_starttls_timeout);
+    const shortest = Math.min(config.smtpd_timeout, config.smtpd_starttls_timeout, config.smtpd_stress_timeout);
     const tickMs = Math.min(LONGEST_TICK_MS, Math.max(SHORTEST_TICK_MS, shortest / 10));
     return setInterval(tick, tickMs);
   }
   let ticking = startTicking();
 
   return {
-    addresses: listening.map((server) => server.address() as AddressInfo),
+    addresses: ports.map(({ server }) => server.address() as AddressInfo),
+    listen,
+    unlisten({ service, address }) {
+      const index = ports.findIndex((port) => port.service === service && port.address === address);
+      for (const { server } of index < 0 ? [] : ports.splice(index, 1)) server.close();
+    },
     reload(next) {
       config = next;
       compiled.clear();
       shared.clients.unitMs = config.anvil_rate_time_unit;
-      servers.forEach((server, index) => {
-        server.useSettings(settingsOf(listeners[index]?.service ?? "smtp"));
-      });
+      for (const { service, mail } of ports) mail.useSettings(settingsOf(service));
       clearInterval(ticking);
       ticking = startTicking();
     },
     async stop() {
       shared.load.isStopping = true;
-      for (const server of listening) server.close();
+      for (const { server } of ports) server.close();
       for (const session of sessions) session.leave();
       const end = systemClock.monotonic() + config.shutdown_timeout * GRACE_SHARE;
       const isDone = () => shared.load.committing === 0 && ![...sessions].some((session) => session.isBusy);

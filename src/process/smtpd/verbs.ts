@@ -179,11 +179,12 @@ function rset(session: Session, argument: string): string {
 function vrfy(session: Session, argument: string): string {
   if (argument === "") return "501 5.5.4 Syntax: VRFY address";
   const { origin } = session.settings;
-  const text = argument.replace(/ +SMTPUTF8$/i, ""); // RFC 6531 3.7.4.2
-  const address = parsePath(text, { smtputf8: text !== argument, postmasterDomain: origin, defaultDomain: origin });
+  const words = argument.split(/ +/);
+  const isUtf8 = words.at(-1)?.toUpperCase() === "SMTPUTF8"; // RFC 6531 3.7.4.2
+  const path = (isUtf8 ? words.slice(0, -1) : words).join(" ");
+  const address = parsePath(path, { smtputf8: isUtf8, postmasterDomain: origin, defaultDomain: origin });
   if (isAddressError(address)) {
-    const isUtf8 = address.error === "smtputf8";
-    return isUtf8 ? "553 5.6.7 Must declare SMTPUTF8 to send unicode address" : BAD_RECIPIENT;
+    return address.error === "smtputf8" ? "553 5.6.7 Must declare SMTPUTF8 to send unicode address" : BAD_RECIPIENT;
   }
   if (!session.mayRelay && address.domain !== origin && !mayReceive(session, address.local, address.domain)) {
     return denied(session, "VRFY", address.address);
@@ -252,7 +253,7 @@ const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
   ["STARTTLS", { name: "starttls", isBeforeTls: true, run: startTls }],
   ["AUTH", { name: "auth", run: startAuth }],
   ["HELP", { name: "help", isBeforeTls: true, run: () => `214 2.0.0 Commands: ${KNOWN}` }],
-  // CHUNKING is not offered. The chunk comes without waiting for the reply, and would run as commands (hazard A17).
+  // CHUNKING is not offered. The chunk comes without waiting for the reply, and would run as commands.
   ["BDAT", { name: "bdat", run: ending("502 5.5.1 Error: command not implemented") }],
   ["ETRN", { name: "etrn", run: notImplemented }],
   ["XCLIENT", { name: "xclient", isBeforeTls: true, run: unauthorized }],

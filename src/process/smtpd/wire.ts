@@ -25,6 +25,8 @@ export interface WireUser {
   takeEarly(): void;
   /** All that came is worked off, or the wire is held: replies may go out. */
   turnEnded(): void;
+  /** One of the above threw. */
+  failed(error: unknown): void;
   /** The client sends no more, and all that it sent is worked off. */
   clientEnded(): void;
 }
@@ -102,9 +104,10 @@ export class Wire extends SMTPStream {
     this.#isRunning = true;
     try {
       while (this.#holds === 0 && !this.isClosed && this.#hasBytes()) this.#step();
-    } finally {
-      this.#isRunning = false;
+    } catch (error) {
+      this.#user.failed(error);
     }
+    this.#isRunning = false;
     this.#user.turnEnded();
     // What we are told may hold us again, or go on right away.
     if (this.isClosed || this.#holds !== 0 || this.#backlog() > 0) return;
