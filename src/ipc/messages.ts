@@ -32,7 +32,7 @@ export interface New {
   readonly offset: number; // content offset in bytes
   readonly length: number; // content length in bytes
 }
-/** Names in incoming/ that have a history: read the file. */
+/** Names in incoming/ that have a history: read the file. None: look through the directory. */
 export interface Appeared {
   readonly type: "appeared";
   readonly ids: readonly string[];

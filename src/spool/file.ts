@@ -83,7 +83,11 @@ export function openContent(path: string, memoryBytes: number): Content {
     const length = head.length;
     const done = () => closeSync(fd);
     if (length > memoryBytes) {
-      return { length, chunks: (sizeBytes = 64 * 1024, reuse = false) => readChunks(fd, head, sizeBytes, reuse), close: done };
+      return {
+        length,
+        chunks: (sizeBytes = 64 * 1024, reuse = false) => readChunks(fd, head, sizeBytes, reuse),
+        close: done,
+      };
     }
     const end = head.offset + length;
     const bytes = end <= first.length ? first.subarray(head.offset, end) : readRange(fd, head.offset, length);

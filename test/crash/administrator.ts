@@ -54,9 +54,11 @@ export class Administrator {
     const { code, stdout, stderr } = await this.#sces.run("queue", ...args);
     const key = `${args[0]} ${code}`;
     this.statuses.set(key, (this.statuses.get(key) ?? 0) + 1);
+    if (this.violations.length > 20) return;
     if (code === 75) return; // nobody answered in time, and nothing was changed
-    if (code !== 0) this.violations.push(`sces-queue ${args.join(" ")}: status ${code}: ${stderr.slice(0, 500)}`);
+    if (code !== 0)
+      this.violations.push(`sces-queue ${args.join(" ")}: status ${code}: ${stderr.trim().slice(0, 200)}`);
     else if (!/messages? affected/.test(stdout))
-      this.violations.push(`sces-queue ${args.join(" ")}: ${stdout.slice(0, 500)}`);
+      this.violations.push(`sces-queue ${args.join(" ")}: ${stdout.trim().slice(0, 200)}`);
   }
 }

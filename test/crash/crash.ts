@@ -72,7 +72,7 @@ const took = `${((performance.now() - started) / 1000).toFixed(0)} s`;
 if (violations.length === 0) console.log(`no violation (${took}, seed ${seed})`);
 else {
   console.log(`${violations.length} violations (${took}, seed ${seed}):`);
-  for (const violation of violations.slice(0, 50)) console.log(`  ${violation}`);
+  for (const violation of violations.slice(0, 50)) console.log(`  ${violation.slice(0, 1000)}`);
   if (violations.length > 50) console.log(`  and ${violations.length - 50} more`);
   process.exitCode = 1;
 }

@@ -52,6 +52,7 @@ runService("cleanup", async (context: Context): Promise<Service> => {
         incoming.appeared({ id: message.envelope.id, ...message });
       } else if (message.type === "appeared") {
         for (const id of message.ids) incoming.appeared({ id });
+        if (message.ids.length === 0) guarded(() => incoming.rescan());
       }
     },
     onClose: (link) => doors.delete(link),

@@ -131,7 +131,7 @@ export class Family {
   }
 
   addresses(): string[] {
-    return this.#listeners.map(({ service, address }) => `${service} on ${address}`);
+    return this.#listeners.map(({ service, bound }) => `${service} on ${bound}`);
   }
 
   status(): Record<string, unknown> {
@@ -141,7 +141,7 @@ export class Family {
       isReady: this.#isReady,
       since: this.#startedMs,
       queue_directory: this.#config.queue_directory,
-      listeners: this.#listeners.map(({ service, address }) => ({ service, address })),
+      listeners: this.#listeners.map(({ service, bound }) => ({ service, address: bound })),
       processes: this.#children
         .filter((child) => !child.spec.isAlone || child.pid !== undefined)
         .map((child) => ({

@@ -12,7 +12,7 @@ import type { ListenerName } from "../../service/channel.ts";
 
 interface Handle {
   close(): void;
-  getsockname(into: object): number; // 0, or a negated errno
+  getsockname(into: { port?: number }): number; // 0, or a negated errno
 }
 
 /** Not in the types: what the cluster module uses to bind without accepting. A number is a negated errno. */
@@ -23,6 +23,7 @@ const bind = (
 )._createServerHandle;
 
 export interface BoundListener extends ListenerName {
+  readonly bound: string; // its address; with the port that the system chose where 0 was asked for
   readonly handle: Handle;
 }
 
@@ -46,16 +47,19 @@ export function bindListener(wanted: ListenerName): BoundListener {
   if (version === 0) throw new Error(`${wanted.address}: listeners are given by IP address, not by name`);
   const handle = bind(address, port, version === 6 ? 6 : 4);
   // libuv keeps EADDRINUSE to itself until the next call on the handle.
-  const errno = typeof handle === "number" ? handle : handle.getsockname({});
-  if (typeof handle !== "number" && errno === 0) return { ...wanted, handle };
-  const name = getSystemErrorName(errno);
+  const name: { port?: number } = {};
+  const errno = typeof handle === "number" ? handle : handle.getsockname(name);
+  if (typeof handle !== "number" && errno === 0) {
+    return { ...wanted, handle, bound: port === 0 ? wanted.address.replace(/0$/, String(name.port)) : wanted.address };
+  }
+  const error = getSystemErrorName(errno);
   const advice =
-    name === "EADDRINUSE"
+    error === "EADDRINUSE"
       ? "something else listens there: stop it, or choose another port"
-      : name === "EACCES"
+      : error === "EACCES"
         ? "ports below 1024 need root or CAP_NET_BIND_SERVICE"
         : "is it an address of this host?";
   throw new Error(
-    `cannot listen on ${wanted.address}: ${name}; ${advice} (${wanted.service}: parameter ${wanted.service === "smtp" ? "smtpd" : wanted.service}_listen)`,
+    `cannot listen on ${wanted.address}: ${error}; ${advice} (${wanted.service}: parameter ${wanted.service === "smtp" ? "smtpd" : wanted.service}_listen)`,
   );
 }

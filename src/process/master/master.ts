@@ -1,6 +1,7 @@
 /** The life of a mail system, from taking the lock to the last process's end. */
-import { chdir } from "node:process";
 import { mkdirSync } from "node:fs";
+import { chdir } from "node:process";
+import { setTimeout as pause } from "node:timers/promises";
 import { EX_CONFIG, EX_OK, EX_SOFTWARE, EX_UNAVAILABLE } from "../../base/exit.ts";
 import { messageOf, ScesError } from "../../base/errors.ts";
 import { createLog } from "../../base/log.ts";
@@ -11,13 +12,16 @@ import { type Command, PROTOCOL_VERSION, type Reply } from "../../ipc/messages.t
 import { serve } from "../../ipc/server.ts";
 import { logOptions } from "../../service/log-options.ts";
 import { checkLayout, makeLayout } from "../../spool/layout.ts";
-import { lockSpool } from "../../spool/lock.ts";
+import { lockSpool, type SpoolLock } from "../../spool/lock.ts";
 import { socketPath } from "../../spool/queues.ts";
 import { startTips } from "./tips.ts";
 import { Family } from "./family.ts";
 import { endLeftovers } from "./leftovers.ts";
 import { bindListener, wantedListeners } from "./listeners.ts";
 import { findOwner, giveSpool } from "./owner.ts";
+
+const LOCK_TRIES = 10;
+const LOCK_PAUSE_MS = 100;
 
 export interface MasterOptions {
   readonly configDir: string;
@@ -30,6 +34,18 @@ function load({ configDir, overrides, terminal }: MasterOptions): Config {
   const config = loadConfig(configDir, overrides);
   if (!terminal || config.placeOf("log_to") !== undefined) return config;
   return loadConfig(configDir, { ...overrides, log_to: [...config.log_to, "stdout"].join(" ") });
+}
+
+/** A command on a stopped system holds the lock for a moment. */
+async function lockSoon(): Promise<SpoolLock> {
+  for (let tries = LOCK_TRIES; ; tries -= 1) {
+    try {
+      return lockSpool();
+    } catch (error) {
+      if (tries === 0 || !(error instanceof ScesError) || error.code !== "SPOOL_LOCKED") throw error;
+      await pause(LOCK_PAUSE_MS);
+    }
+  }
 }
 
 /** Runs the mail system in this process; resolves with its exit code when it has ended. */
@@ -47,12 +63,12 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   for (const warning of config.warnings) log.warn(warning);
 
   let family: Family;
-  let lock: ReturnType<typeof lockSpool>;
+  let lock: SpoolLock;
   try {
     mkdirSync(config.queue_directory, { recursive: true, mode: 0o700 });
     chdir(config.queue_directory);
     makeLayout();
-    lock = lockSpool();
+    lock = await lockSoon();
     const wrong = checkLayout(true);
     if (wrong.length > 0) throw new ScesError("SPOOL_LAYOUT", wrong.join("\n"));
     const killed = await endLeftovers();

@@ -86,7 +86,8 @@ export class Commands {
     if (verb === "ping") return link.send(base);
     if (verb === "status") return link.send({ ...base, status: this.#options.status() });
     if (verb === "reload" || verb === "stop") return link.send({ ...base, error: `${verb} is for master` });
-    if (verb === "flush") this.#options.resumeAll();
+    // "At once" means also to a destination that is suspended.
+    if (verb === "flush" || verb === "release" || verb === "requeue") this.#options.resumeAll();
     if (verb === "flush" && targets.length === 0) {
       this.#options.flushAll();
       return link.send(base);
