@@ -12,7 +12,13 @@ export interface FeederEvents {
   onMessage(message: Message, client: Client): void;
 }
 
-export class Feeder {
+/** What a feeder may move, and whom it tells. */
+export interface Room {
+  readonly room: number; // messages that may be moved now
+  admitted(admission: Admission): void; // one was
+}
+
+export class Feeder implements Room {
   #room = 0;
   #batch: Admission[] = [];
   readonly #client: Client;

@@ -1,5 +1,5 @@
 /** Reading queue files. The content stays on disk unless it is asked for. */
-import { closeSync, constants, fstatSync, openSync, read, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, read, readSync, type Stats } from "node:fs";
 import { crc32 } from "node:zlib";
 import { errnoOf, isGone, ScesError, spoolError } from "../base/errors.ts";
 import type { Envelope } from "../mail/envelope.ts";
@@ -25,10 +25,9 @@ export interface QueueFile {
  * wrong or the file is none; SPOOL_IO when it cannot be read for now.
  */
 export function readQueueFile(path: string): QueueFile {
-  const fd = openQueueFile(path);
+  const { fd, stat } = openQueueFile(path);
   try {
-    const stat = fstatSync(fd);
-    const size = stat.size;
+    const { size } = stat;
     if (size < HEAD_LENGTH) throw new ScesError("FILE_DAMAGED", `only ${size} bytes long`);
     const first = readRange(fd, 0, Math.min(size, FIRST_READ));
     const head = parseHead(first);
@@ -76,9 +75,9 @@ export interface Content {
  * FILE_DAMAGED, SPOOL_IO.
  */
 export function openContent(path: string, memoryBytes: number): Content {
-  const fd = openQueueFile(path);
+  const { fd, stat } = openQueueFile(path);
   try {
-    const first = readRange(fd, 0, Math.min(fstatSync(fd).size, FIRST_READ));
+    const first = readRange(fd, 0, Math.min(stat.size, FIRST_READ));
     const head = parseHead(first);
     const length = head.length;
     const done = () => closeSync(fd);
@@ -109,7 +108,7 @@ export function openContent(path: string, memoryBytes: number): Content {
 
 /** The first bytes of the content, at most `maxBytes`; unverified, for a look at the header. Throws as openContent. */
 export function readContentStart(path: string, maxBytes: number): Buffer {
-  const fd = openQueueFile(path);
+  const { fd } = openQueueFile(path);
   try {
     const { offset, length } = parseHead(readRange(fd, 0, HEAD_LENGTH));
     return readRange(fd, offset, Math.min(length, maxBytes));
@@ -149,7 +148,7 @@ function damagedContent(): ScesError {
   return new ScesError("FILE_DAMAGED", "the content does not match its checksum");
 }
 
-function openQueueFile(path: string): number {
+function openQueueFile(path: string): { readonly fd: number; readonly stat: Stats } {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -158,11 +157,12 @@ function openQueueFile(path: string): number {
     if (errnoOf(error) === "ELOOP") throw new ScesError("FILE_DAMAGED", `${path} is a symbolic link`);
     throw spoolError(`opening ${path}`, error);
   }
-  if (!fstatSync(fd).isFile()) {
+  const stat = fstatSync(fd);
+  if (!stat.isFile()) {
     closeSync(fd);
     throw new ScesError("FILE_DAMAGED", `${path} is no regular file`);
   }
-  return fd;
+  return { fd, stat };
 }
 
 function readRange(fd: number, position: number, length: number): Buffer {

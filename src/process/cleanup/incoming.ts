@@ -10,8 +10,9 @@ import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { clean } from "../../base/text.ts";
 import type { Config } from "../../config/config.ts";
-import type { Admission, Verb } from "../../ipc/messages.ts";
+import type { Verb } from "../../ipc/messages.ts";
 import type { Envelope } from "../../mail/envelope.ts";
+import type { Room } from "../../service/feeder.ts";
 import { readQueueFile } from "../../spool/file.ts";
 import { foreignInIncoming, moveToDrop } from "../../spool/foreign.ts";
 import { appendRecords, appendSynced } from "../../spool/journal.ts";
@@ -27,11 +28,6 @@ import { matchHoldRules } from "./hold-rules.ts";
 export const BACKLOG_LIMIT = 10_000;
 /** More than this many in one turn would keep new hints waiting. */
 const TURN = 200;
-
-export interface Room {
-  readonly room: number;
-  admitted(admission: Admission): void;
-}
 
 export class Incoming {
   readonly #log: Log;

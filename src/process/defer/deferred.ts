@@ -8,20 +8,16 @@ import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { clean } from "../../base/text.ts";
 import type { Config } from "../../config/config.ts";
-import type { Admission, Verb } from "../../ipc/messages.ts";
+import type { Verb } from "../../ipc/messages.ts";
 import type { JournalRecord } from "../../mail/journal.ts";
 import { foldJournal, nextDue } from "../../mail/state.ts";
+import type { Room } from "../../service/feeder.ts";
 import { readQueueFile } from "../../spool/file.ts";
 import { appendRecords, appendSynced, setDue } from "../../spool/journal.ts";
 import { moveMessage, removeMessage } from "../../spool/moves.ts";
 import { quarantine } from "../../spool/quarantine.ts";
 import { queuePath } from "../../spool/queues.ts";
 import { Scan } from "../../spool/scan.ts";
-
-export interface Room {
-  readonly room: number;
-  admitted(admission: Admission): void;
-}
 
 const SLICE = 500;
 

@@ -4,7 +4,6 @@ import {
   addFields,
   type Field,
   findField,
-  formatField,
   type Header,
   type NewField,
   removeFields,
@@ -29,10 +28,7 @@ function isDropped(field: Field): boolean {
 /** `bytes`: of the message up to its body; `header`: the same, split. */
 export function outgoingHeader(bytes: Buffer, header: Header, passage: Passage): Buffer {
   const { id, time, uid, hostname, mailName } = passage;
-  const received = formatField(
-    "Received",
-    `by ${hostname} (${mailName}, from userid ${uid}) id ${id}; ${mailDate(time)}`,
-  );
+  const received = `Received: by ${hostname} (${mailName}, from userid ${uid})\r\n\tid ${id}; ${mailDate(time)}\r\n`;
   const added: NewField[] = [];
   if (findField(header, "message-id") === undefined) added.push({ name: "Message-ID", value: ownMessageId(passage) });
   if (findField(header, "date") === undefined) added.push({ name: "Date", value: mailDate(time) });
