@@ -89,6 +89,8 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
       case "release":
       case "requeue":
         held = undefined;
+        isSuspect = false; // an administrator's word: another chance
+        deathsAlone = 0;
         for (const recipient of waiting()) {
           recipient.next = record.time;
           recipient.scheduled = false;

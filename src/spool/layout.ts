@@ -1,5 +1,6 @@
 /** The spool's directories: made where missing, checked at every start. */
-import { chmodSync, lstatSync, mkdirSync, type Stats } from "node:fs";
+import { chmodSync, lstatSync, type Stats } from "node:fs";
+import { ensureDirSync } from "fs-extra/esm";
 import { ScesError } from "../base/errors.ts";
 import { DROP, QUEUES, RUN, STATE, TAKEN } from "./queues.ts";
 
@@ -13,7 +14,7 @@ export const DIRECTORIES = [...QUEUES, DROP, TAKEN, RUN, STATE] as const;
 export function makeLayout(): void {
   for (const directory of DIRECTORIES) {
     try {
-      mkdirSync(directory, { recursive: true, mode: PRIVATE });
+      ensureDirSync(directory, PRIVATE);
     } catch (error) {
       const text = `cannot make ${directory} in the spool: ${(error as Error).message}`;
       throw new ScesError("SPOOL_LAYOUT", text, { cause: error });

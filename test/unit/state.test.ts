@@ -70,8 +70,12 @@ describe("a journal folded", () => {
     expect(confirmed.recipients[0]?.settled).toEqual(["failed"]);
   });
 
-  test("is no longer suspect once an attempt has ended", () => {
+  test("is no longer suspect once an attempt has ended or an administrator released it", () => {
     const dead = { kind: "suspect", time: 1, alone: true } as const;
+    expect(foldJournal(envelope, [dead, { kind: "release", time: 2 }])).toMatchObject({
+      isSuspect: false,
+      deathsAlone: 0,
+    });
     expect(foldJournal(envelope, [dead, dead])).toMatchObject({ isSuspect: true, deathsAlone: 2 });
     expect(foldJournal(envelope, [dead, attempt(0, 1, "deferred", 2)])).toMatchObject({
       isSuspect: false,

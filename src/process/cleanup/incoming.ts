@@ -15,7 +15,7 @@ import type { Envelope } from "../../mail/envelope.ts";
 import type { Room } from "../../service/feeder.ts";
 import { readQueueFile } from "../../spool/file.ts";
 import { foreignInIncoming, moveToDrop } from "../../spool/foreign.ts";
-import { appendRecords, appendSynced } from "../../spool/journal.ts";
+import { appendSynced } from "../../spool/journal.ts";
 import { moveMessage, removeMessage } from "../../spool/moves.ts";
 import { quarantine } from "../../spool/quarantine.ts";
 import { queuePath } from "../../spool/queues.ts";
@@ -172,7 +172,9 @@ export class Incoming {
           this.#log.info(
             `${id}: hold: ${clean(match.about, 200)} from ${from}; from=<${envelope.sender}> to=<${to}>: ${words}`,
           );
-          this.#hold(id, `${words} (${clean(match.about, 200)})`);
+          this.#hold(id, `${words} (${clean(match.about, 200)})`).catch((error) => {
+            this.#log.warn(`${id}: cannot be held now, and waits in this queue: ${messageOf(error)}`);
+          });
           return;
         }
         this.#log.info(`${id}: message-id=${envelope.messageId ?? "<>"}`);
@@ -195,9 +197,9 @@ export class Incoming {
     return { envelope: file.envelope, offset, length };
   }
 
-  #hold(id: string, reason: string): boolean {
+  async #hold(id: string, reason: string): Promise<boolean> {
     try {
-      appendRecords(queuePath("incoming", id), [{ kind: "hold", time: Date.now(), reason: clean(reason, 500) }]);
+      await appendSynced(queuePath("incoming", id), [{ kind: "hold", time: Date.now(), reason: clean(reason, 500) }]);
     } catch (error) {
       if (error instanceof ScesError && error.code === "FILE_GONE") return false;
       throw error;

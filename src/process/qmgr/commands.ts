@@ -127,6 +127,7 @@ export class Commands {
         const hint = look === 0 ? seen.get(id) : undefined;
         const queue = hint !== undefined && isQueue(hint) ? hint : find(id);
         if (queue === undefined || queue === "results") continue;
+        seen.set(id, queue);
         byQueue.set(queue, [...(byQueue.get(queue) ?? []), id]);
       }
       const missing: string[] = [];
@@ -135,10 +136,8 @@ export class Commands {
         affected.push(...(done?.affected ?? []));
         missing.push(...(done === undefined ? ids : ids.filter((id) => !done.affected.includes(id))));
       }
-      open = missing.filter(
-        (id) => this.#options.active.get(id) !== undefined || find(id) !== seen.get(id) || look === 0,
-      );
-      for (const id of open) seen.set(id, find(id));
+      // What has moved meanwhile is looked for where it is now.
+      open = missing.filter((id) => this.#options.active.get(id) !== undefined || find(id) !== seen.get(id));
     }
     const isDone = new Set(affected);
     const missing = targets.map((target) => target.id).filter((id) => !isDone.has(id));
