@@ -22,7 +22,7 @@ export interface PowerCutOptions {
   readonly progress: (text: string) => void;
 }
 
-const ARRIVES_WITHIN_MS = 30_000;
+const ARRIVES_WITHIN_MS = 15_000;
 const DUPLICATE_WINDOW_MS = 4_000; // spool_sync_interval, and what a loaded machine adds to it
 const LATE_MS = 1_000;
 
