@@ -6,7 +6,6 @@ export const EX_NOINPUT = 66; // an input file cannot be read
 export const EX_NOUSER = 67; // no such user or recipient
 export const EX_UNAVAILABLE = 69; // a service that is needed does not run
 export const EX_SOFTWARE = 70; // an error of ours
-export const EX_OSERR = 71; // the operating system refused
 export const EX_CANTCREAT = 73; // a file cannot be made
 export const EX_IOERR = 74; // reading or writing failed
 export const EX_TEMPFAIL = 75; // try again later; nothing was changed
