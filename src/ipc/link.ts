@@ -23,7 +23,8 @@ export class Link {
   readonly #beforeFlush: () => void;
   #lines: string[] = [];
   #scheduled = false;
-  #rest = "";
+  #rest: string[] = []; // the beginning of a line, in pieces
+  #restLength = 0;
   #closed = false;
   #reason = "closed";
 
@@ -78,9 +79,17 @@ export class Link {
   }
 
   #receive(text: string): void {
-    const lines = (this.#rest === "" ? text : this.#rest + text).split("\n");
-    this.#rest = lines.pop() ?? "";
-    if (this.#rest.length > MAX_LINE) this.#refuse("endless line");
+    if (!text.includes("\n")) {
+      // Only put aside: to search it anew with every piece would cost the square of a long line.
+      this.#rest.push(text);
+      this.#restLength += text.length;
+      if (this.#restLength > MAX_LINE) this.#refuse("endless line");
+      return;
+    }
+    const lines = (this.#rest.length === 0 ? text : this.#rest.join("") + text).split("\n");
+    const last = lines.pop() ?? "";
+    this.#rest = last === "" ? [] : [last];
+    this.#restLength = last.length;
     for (const line of lines) {
       if (this.#closed) return;
       let message: Message;

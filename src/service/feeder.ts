@@ -6,6 +6,9 @@ import type { Client } from "../ipc/client.ts";
 import type { Admission, Message } from "../ipc/messages.ts";
 import type { Context } from "./service.ts";
 
+/** In one line: with the longest addresses it stays far below what a link takes. */
+const MAX_RECIPIENTS = 1000;
+
 export interface FeederEvents {
   /** There is room (again), or qmgr has come: bring what waits. */
   onRoom(): void;
@@ -54,10 +57,18 @@ export class Feeder implements Room {
   }
 
   #say(): void {
-    const entries = this.#batch;
+    const left = this.#batch;
     this.#batch = [];
-    for (let at = 0; at < entries.length; at += 1000) {
-      this.#client.send({ type: "admitted", entries: entries.slice(at, at + 1000) });
+    let entries: Admission[] = [];
+    let recipients = 0;
+    for (const entry of left) {
+      entries.push(entry);
+      recipients += entry.envelope?.recipients.length ?? 1;
+      if (recipients < MAX_RECIPIENTS) continue;
+      this.#client.send({ type: "admitted", entries });
+      entries = [];
+      recipients = 0;
     }
+    if (entries.length > 0) this.#client.send({ type: "admitted", entries });
   }
 }

@@ -64,3 +64,15 @@ test("after a suspension it starts with its first window", () => {
 test("with a rate delay deliveries go one by one", () => {
   expect(destination({ rateDelayMs: 1000 }).window).toBe(1);
 });
+
+test("new limits narrow a window that is open", () => {
+  const one = destination();
+  for (let count = 0; count < 100; count += 1) {
+    one.busy = one.window;
+    one.succeeded();
+  }
+  one.limits = { ...limits, concurrency: 3 };
+  expect(one.window).toBe(3);
+  one.limits = { ...limits, rateDelayMs: 1000 };
+  expect(one.window).toBe(1);
+});

@@ -82,6 +82,7 @@ export class Active {
         this.#load(id, feeder);
       }
     }
+    this.#room.replenish(); // not only when messages leave: those here may be waiting for a server that hangs
   }
 
   /** An outcome from before this qmgr's time: taken into account when the message is loaded. */
@@ -91,11 +92,13 @@ export class Active {
 
   /** Takes up what is in active/ and not known: all of it at start; later what a lost word left there. */
   async takeUp(onlyOrphans: boolean): Promise<void> {
-    for await (const { id, generation } of listQueue("active")) {
-      if (generation > 0 || this.#messages.has(id)) continue;
+    if (onlyOrphans && !this.#isTakenUp) return; // an agent of an earlier qmgr may still hold them
+    const foreign = (name: string) => this.#quarantine(name, "is no message, yet it was in active/");
+    for await (const { id } of listQueue("active", foreign)) {
+      if (this.#messages.has(id)) continue;
       if (onlyOrphans) {
         const stat = lstatSync(queuePath("active", id), { throwIfNoEntry: false });
-        if (stat === undefined || Date.now() - stat.ctimeMs < ORPHAN_AGE_MS) continue;
+        if (stat === undefined || Math.abs(Date.now() - stat.ctimeMs) < ORPHAN_AGE_MS) continue; // clocks are set back
       }
       this.#room.entered("");
       this.#load(id, "");
@@ -124,26 +127,26 @@ export class Active {
   onReturned(entry: Entry, died: boolean, alone: boolean): void {
     const { message } = entry;
     if (died) {
-      message.isSuspect = true;
-      if (alone) message.deathsAlone += 1;
-      message.records.push({ kind: "suspect", time: Date.now(), alone });
-      // At once, for the next to die may be this process.
-      const records = message.records;
-      message.records = [];
-      void appendSynced(queuePath("active", message.id), records).catch(() => message.records.unshift(...records));
-      if (message.deathsAlone >= DEATHS) {
-        message.damage = `${DEATHS} processes died while they held nothing but this message`;
-        message.pending -= 1;
-        entry.destination.busy -= 1;
-        this.#withdraw(message);
-        this.#concludeIfDone(message);
-        return;
-      }
+      this.#applyRecorded(message);
+      if (entry.recipients.some((recipient) => recipient.status === "waiting")) this.#suspect(message, alone);
     }
-    if (died) this.#applyRecorded(message);
-    const isWanted = message.intent === undefined && !message.forcedExpire;
+    const isWanted = message.intent === undefined && !message.forcedExpire && message.damage === undefined;
     this.#scheduler?.returned(entry, isWanted);
     this.#concludeIfDone(message);
+  }
+
+  /** A process died that held it, and nothing else if `alone`. */
+  #suspect(message: ActiveMessage, alone: boolean): void {
+    message.isSuspect = true;
+    if (alone) message.deathsAlone += 1;
+    message.records.push({ kind: "suspect", time: Date.now(), alone });
+    // At once, for the next to die may be this process.
+    const records = message.records;
+    message.records = [];
+    void appendSynced(queuePath("active", message.id), records).catch(() => message.records.unshift(...records));
+    if (message.deathsAlone < DEATHS) return;
+    message.damage = `${DEATHS} processes died while they held nothing but this message`;
+    this.#withdraw(message);
   }
 
   /** The agent may have died between writing an outcome down and telling of it. */
@@ -233,12 +236,21 @@ export class Active {
       this.#room.left(feeder);
       if (error instanceof ScesError && error.code === "FILE_GONE") return;
       if (error instanceof ScesError && error.code === "FILE_DAMAGED") {
-        this.#log.warn(`saving corrupt file "${id}" from queue "active" to queue "corrupt": ${error.message}`);
-        quarantine("active", id, "qmgr", error.message);
-        this.#events.wake("corrupt");
+        this.#quarantine(id, error.message);
         return;
       }
       this.#log.warn(`${id}: cannot be read now: ${messageOf(error)}`); // an orphan, for a later search
+    }
+  }
+
+  #quarantine(name: string, reason: string): void {
+    try {
+      const kept = quarantine("active", name, "qmgr", reason);
+      if (kept === undefined) return;
+      this.#log.warn(`saving corrupt file "${kept}" from queue "active" to queue "corrupt": ${reason}`);
+      this.#events.wake("corrupt");
+    } catch (error) {
+      this.#log.warn(`${name}: stays in active for now: ${messageOf(error)}`);
     }
   }
 

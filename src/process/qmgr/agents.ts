@@ -37,8 +37,13 @@ export interface AgentEvents {
   onCredit(): void;
 }
 
+/** So long an agent's first words may lie unread in its socket after its death. */
+const LAST_WORDS_MS = 60_000;
+
 export class Agents {
   readonly #byPid = new Map<number, Agent>();
+  /** Ended before they were heard of here: by order, and when it was said (monotonic, ms). */
+  readonly #departed = new Map<number, { readonly ordered: boolean; readonly atMs: number }>();
   readonly #unheard = new Set<number>();
   readonly #events: AgentEvents;
   // Numbers of another qmgr's life must not come again: agents repeat reports until they are acknowledged.
@@ -74,7 +79,8 @@ export class Agents {
     let agent = this.#byPid.get(pid);
     if (agent === undefined) {
       const jobs = new Map<number, Job>();
-      agent = { pid, name, alone: alone === true, credit: credit ?? 1, link, isKnown: false, goneBy: undefined, jobs };
+      const goneBy = this.#departure(pid);
+      agent = { pid, name, alone: alone === true, credit: credit ?? 1, link, isKnown: false, goneBy, jobs };
       this.#byPid.set(pid, agent);
     }
     agent.link = link;
@@ -116,7 +122,10 @@ export class Agents {
   gone(pid: number, ordered: boolean): void {
     const agent = this.#byPid.get(pid);
     this.#hear(pid);
-    if (agent === undefined) return;
+    if (agent === undefined) {
+      this.#departed.set(pid, { ordered, atMs: performance.now() });
+      return;
+    }
     agent.goneBy = ordered ? "order" : "accident";
     this.#bury(agent);
   }
@@ -126,6 +135,7 @@ export class Agents {
     let best: Agent | undefined;
     for (const agent of this.#byPid.values()) {
       if (agent.name !== name || agent.alone !== alone || !agent.isKnown || agent.link === undefined) continue;
+      if (agent.goneBy !== undefined) continue;
       if (agent.jobs.size >= agent.credit) continue;
       if (best === undefined || agent.jobs.size < best.jobs.size) best = agent;
     }
@@ -135,7 +145,7 @@ export class Agents {
   /** Whether an agent of that process is there, busy or not. */
   has(name: string, alone: boolean): boolean {
     for (const agent of this.#byPid.values())
-      if (agent.name === name && agent.alone === alone && agent.isKnown) return true;
+      if (agent.name === name && agent.alone === alone && agent.isKnown && agent.goneBy === undefined) return true;
     return false;
   }
 
@@ -143,6 +153,15 @@ export class Agents {
     this.#lastJob += 1;
     agent.jobs.set(this.#lastJob, { number: this.#lastJob, entry });
     agent.link?.send(describe(this.#lastJob));
+  }
+
+  /** How the agent with this pid has ended, if master said so before the agent could say that it was there. */
+  #departure(pid: number): Agent["goneBy"] {
+    const told = this.#departed.get(pid);
+    const since = performance.now() - LAST_WORDS_MS;
+    for (const [old, { atMs }] of this.#departed) if (old === pid || atMs < since) this.#departed.delete(old);
+    if (told === undefined || told.atMs < since) return undefined; // or another process with the same number
+    return told.ordered ? "order" : "accident";
   }
 
   /** Both must be true: master says that it ended, and its link has said its last. */

@@ -5,7 +5,8 @@
  * mail does not.
  *
  *   alive      entries are handed out, `busy` at most `window`     -> suspended when fail cohorts reach the limit
- *   suspended  nothing is handed out until `suspendedUntilMs`      -> alive, with the first window again
+ *   suspended  nothing is handed out until `suspendedUntilMs`      -> alive, with the first window again; earlier when
+ *              a delivery that was out already succeeds
  */
 import { Fifo } from "../../base/fifo.ts";
 import type { Feedback } from "../../config/feedback.ts";
@@ -33,7 +34,7 @@ export class Destination {
   readonly transport: string;
   readonly nexthop: string;
   readonly entries = new Fifo<Entry>();
-  limits: Limits;
+  #limits: Limits;
   busy = 0;
   window: number;
   isListed = false; // in the scheduler's round
@@ -48,8 +49,18 @@ export class Destination {
     this.key = key;
     this.transport = transport;
     this.nexthop = nexthop;
-    this.limits = limits;
+    this.#limits = limits;
     this.window = this.#firstWindow();
+  }
+
+  get limits(): Limits {
+    return this.#limits;
+  }
+
+  /** New settings: a window that is too wide for them is narrowed at once. */
+  set limits(limits: Limits) {
+    this.#limits = limits;
+    this.window = limits.rateDelayMs > 0 ? 1 : Math.min(this.window, limits.concurrency);
   }
 
   /** Whether the next entry may be handed out now. */

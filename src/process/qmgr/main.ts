@@ -135,6 +135,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
       active.config = config;
       scheduler.config = config;
       room.limit = config.qmgr_message_active_limit;
+      room.replenish();
       clearInterval(runTimer);
       clearInterval(syncTimer);
       runTimer = setInterval(run, config.queue_run_delay);

@@ -12,6 +12,8 @@ import { type Route, router } from "./route.ts";
 
 /** Suspended entries are concluded in slices, so that thousands of them do not hold up other mail. */
 const SUSPEND_SLICE = 100;
+/** Of the runtime; longer ones would end at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface SchedulerEvents {
   /** An agent process is needed: start it. */
@@ -95,9 +97,13 @@ export class Scheduler {
     const { destination } = entry;
     destination.busy -= 1;
     if (destination.limits.rateDelayMs > 0) this.#delay(destination);
-    if (fault === undefined) destination.succeeded();
-    else if (destination.failed(fault, performance.now() + this.#config.minimal_backoff_time))
+    if (fault === undefined) {
+      if (destination.isSuspended) this.#resume(destination); // it lives after all
+      destination.succeeded();
+    } else if (destination.failed(fault, performance.now() + this.#config.minimal_backoff_time)) {
       this.#suspend(destination);
+      this.#awaken(destination);
+    }
     this.#list(destination);
     this.#forget(destination);
     this.pump();
@@ -106,10 +112,7 @@ export class Scheduler {
   /** A flush ends every suspension. */
   resumeAll(): void {
     for (const destination of this.#destinations.values()) {
-      if (!destination.isSuspended) continue;
-      this.#suspended.delete(destination);
-      destination.resume();
-      this.#list(destination);
+      if (destination.isSuspended) this.#resume(destination);
     }
     this.pump();
   }
@@ -214,12 +217,13 @@ export class Scheduler {
     this.#lane(destination.transport).ready.push(destination);
   }
 
-  /** Its entries are concluded untried, in slices; the destination comes back by itself. */
+  /** Its entries are concluded untried, in slices. */
   #suspend(destination: Destination): void {
     if (this.#suspended.has(destination)) return;
     this.#suspended.add(destination);
+    const until = destination.suspendedUntilMs;
     const slice = () => {
-      if (!this.#suspended.has(destination)) return;
+      if (!this.#suspended.has(destination) || destination.suspendedUntilMs !== until) return;
       for (let count = 0; count < SUSPEND_SLICE; count += 1) {
         const entry = destination.entries.take();
         if (entry === undefined) {
@@ -233,15 +237,25 @@ export class Scheduler {
       setImmediate(slice);
     };
     setImmediate(slice);
-    const forMs = Math.max(1, destination.suspendedUntilMs - performance.now());
+  }
+
+  /** Once for each suspension: its end. */
+  #awaken(destination: Destination): void {
+    const until = destination.suspendedUntilMs;
+    const forMs = Math.min(LONGEST_TIMER_MS, Math.max(1, until - performance.now()));
     setTimeout(() => {
-      if (!destination.isSuspended || destination.suspendedUntilMs > performance.now() + 1) return;
-      this.#suspended.delete(destination);
-      destination.resume();
-      this.#list(destination);
+      if (destination.suspendedUntilMs !== until) return; // ended before
+      if (until > performance.now() + 1) return this.#awaken(destination);
+      this.#resume(destination);
       this.#forget(destination);
       this.pump();
     }, forMs).unref();
+  }
+
+  #resume(destination: Destination): void {
+    this.#suspended.delete(destination);
+    destination.resume();
+    this.#list(destination);
   }
 
   #delay(destination: Destination): void {
@@ -250,6 +264,7 @@ export class Scheduler {
     setTimeout(() => {
       destination.notBeforeMs = 0;
       this.#list(destination);
+      this.#forget(destination);
       this.pump();
     }, rateDelayMs);
   }
@@ -258,7 +273,8 @@ export class Scheduler {
   #forget(destination: Destination): void {
     if (destination.entries.size > 0 || destination.busy > 0 || destination.isSuspended) return;
     if (destination.notBeforeMs > 0 || destination.isListed) return;
-    this.#destinations.delete(destination.key);
+    // A suspect's destination may have been forgotten before, and be there anew.
+    if (this.#destinations.get(destination.key) === destination) this.#destinations.delete(destination.key);
   }
 
   #destination(transport: string, nexthop: string): Destination {
