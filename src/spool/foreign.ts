@@ -2,7 +2,7 @@
 import { lstatSync, readdirSync, renameSync } from "node:fs";
 import { isGone, spoolError } from "../base/errors.ts";
 import { cleanBytes } from "../base/text.ts";
-import { DROP, parseName } from "./queues.ts";
+import { DROP, parseNameIn } from "./queues.ts";
 
 const INCOMING = Buffer.from("incoming/");
 const DOT = 0x2e;
@@ -12,7 +12,7 @@ const MAX_NAME = 250;
 /** Their names, as bytes: what others choose need not be text. Private names are passed over. */
 export function foreignInIncoming(): Buffer[] {
   return readdirSync("incoming", { encoding: "buffer" }).filter(
-    (name) => name[0] !== DOT && parseName(name.toString("latin1")) === undefined,
+    (name) => name[0] !== DOT && parseNameIn("incoming", name.toString("latin1")) === undefined,
   );
 }
 

@@ -56,6 +56,15 @@ export function parseName(name: string): { readonly id: string; readonly generat
   return { id, generation: Number(match?.[2]) };
 }
 
+/** Where a message may have second names. */
+const SECOND_PLACES: ReadonlySet<string> = new Set(["bounce", "results"]);
+
+/** The same for a name in that queue: elsewhere a second name is foreign. */
+export function parseNameIn(queue: Queue, name: string): ReturnType<typeof parseName> {
+  const parsed = parseName(name);
+  return parsed !== undefined && parsed.generation > 0 && !SECOND_PLACES.has(queue) ? undefined : parsed;
+}
+
 /** The socket on which a process listens. */
 export function socketPath(name: string): string {
   return `${RUN}/${name}.sock`;

@@ -2,9 +2,11 @@
 import { type Dir, opendirSync, readdirSync } from "node:fs";
 import { isGone, spoolError } from "../base/errors.ts";
 import { isDraftName } from "./draft.ts";
-import { parseName, type Queue } from "./queues.ts";
+import { parseNameIn, type Queue } from "./queues.ts";
 
 const SLICE_MS = 5;
+/** More are met by the next scan, when these have been put away. */
+const MAX_FOREIGN = 1000;
 
 export interface Listed {
   readonly id: string;
@@ -13,6 +15,8 @@ export interface Listed {
 
 /** A listing that is taken up where it was left. In directory order, which is no order. */
 export class Scan {
+  /** Names that it has met and that are neither messages nor private: put there by somebody else. The first of them. */
+  readonly foreign: string[] = [];
   readonly #queue: Queue;
   #directory: Dir | undefined;
   #ended = false;
@@ -34,8 +38,9 @@ export class Scan {
           this.close();
           break;
         }
-        const listed = parseName(entry.name);
+        const listed = parseNameIn(this.#queue, entry.name);
         if (listed !== undefined) found.push(listed);
+        else if (this.foreign.length < MAX_FOREIGN && isForeign(this.#queue, entry.name)) this.foreign.push(entry.name);
         if ((count & 255) === 0 && performance.now() > until) break;
       }
       return found;
@@ -56,14 +61,15 @@ export class Scan {
   }
 }
 
-/** Every message in a queue, in slices, letting other work in between. */
-export async function* listQueue(queue: Queue): AsyncGenerator<Listed, void> {
+/** Every message in a queue, in slices, letting other work in between. `onForeign`: at the end, for each foreign name. */
+export async function* listQueue(queue: Queue, onForeign?: (name: string) => void): AsyncGenerator<Listed, void> {
   const scan = new Scan(queue);
   try {
     while (!scan.ended) {
       yield* scan.next(1000);
       await new Promise((resolve) => setImmediate(resolve));
     }
+    if (onForeign !== undefined) scan.foreign.forEach(onForeign);
   } finally {
     scan.close();
   }
@@ -71,8 +77,12 @@ export async function* listQueue(queue: Queue): AsyncGenerator<Listed, void> {
 
 /** Names in a queue directory that are neither messages nor private: put there by somebody else. */
 export function foreignNames(queue: Queue): string[] {
-  const isOurs = (name: string) => parseName(name) !== undefined || (queue === "bounce" && isDraftName(name));
-  return readdirSync(queue).filter((name) => !name.startsWith(".") && !isOurs(name));
+  return readdirSync(queue).filter((name) => isForeign(queue, name));
+}
+
+function isForeign(queue: Queue, name: string): boolean {
+  if (name.startsWith(".") || parseNameIn(queue, name) !== undefined) return false;
+  return queue !== "bounce" || !isDraftName(name);
 }
 
 /**

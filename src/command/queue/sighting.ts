@@ -37,9 +37,7 @@ export async function* walk(queues: readonly Queue[]): AsyncGenerator<Sighting, 
   const seen = new Set<string>();
   const isPart = queues.length < LISTED.length;
   for (const queue of queues) {
-    const hasSecondNames = queue === "bounce" || queue === "results";
     for await (const { id, generation } of listQueue(queue)) {
-      if (generation > 0 && !hasSecondNames) continue;
       // Who asks for bounce/ alone wants to see everything in it.
       if (generation > 0 && (exists(queuePath(queue, id)) || (!isPart && isWaiting(id)))) continue;
       if (seen.has(id)) continue;

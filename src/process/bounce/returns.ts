@@ -157,7 +157,8 @@ export class Returns {
 
   async #pass(): Promise<void> {
     const present = new Set<string>();
-    for await (const name of listQueue("bounce")) {
+    const foreign = (name: string) => this.#quarantine(name, "is no message, yet it was in bounce/");
+    for await (const name of listQueue("bounce", foreign)) {
       if (this.#stopping || (this.#full !== undefined && this.#full.until > performance.now())) return;
       const putOff = this.#putOff.get(name.id);
       if (putOff !== undefined) {
@@ -200,7 +201,7 @@ export class Returns {
 
   /** Sees to one name. Trouble with one message never stops the others; unknown trouble counts as temporary. */
   async #see(name: Listed): Promise<void> {
-    const { log, desk, quarantined } = this.#options;
+    const { log, desk } = this.#options;
     try {
       for await (const _ of reportOnce(name, desk())) {
         // each step is on disk; the next begins at once
@@ -212,7 +213,6 @@ export class Returns {
       if (code === "FILE_GONE") return;
       if (code === "FILE_DAMAGED") {
         this.#toCorrupt(name, messageOf(error));
-        quarantined();
         return;
       }
       if (code === "SPOOL_FULL") this.#full = this.#grown(this.#full);
@@ -238,12 +238,21 @@ export class Returns {
 
   #toCorrupt(name: Listed, why: string): void {
     const path = pathOf(name);
-    this.#options.log.warn(`saving corrupt file "${name.id}" from queue "bounce" to queue "corrupt": ${why}`);
+    if (!this.#quarantine(path.slice(path.indexOf("/") + 1), why)) this.#later(name.id);
+  }
+
+  /** Returns whether it is no longer here. */
+  #quarantine(name: string, why: string): boolean {
+    const { log, quarantined } = this.#options;
     try {
-      quarantine("bounce", path.slice(path.indexOf("/") + 1), "bounce", why);
+      const kept = quarantine("bounce", name, "bounce", why);
+      if (kept === undefined) return true;
+      log.warn(`saving corrupt file "${kept}" from queue "bounce" to queue "corrupt": ${why}`);
+      quarantined();
+      return true;
     } catch (error) {
-      this.#later(name.id);
-      this.#options.log.warn(`${name.id}: stays in bounce for now: ${messageOf(error)}`);
+      log.warn(`${name}: stays in bounce for now: ${messageOf(error)}`);
+      return false;
     }
   }
 }

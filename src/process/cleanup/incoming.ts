@@ -142,9 +142,7 @@ export class Incoming {
   #continueScan(): void {
     const scan = this.#scan;
     if (scan === undefined) return;
-    for (const { id, generation } of scan.next(1000)) {
-      if (generation === 0) this.#backlog.add({ id });
-    }
+    for (const { id } of scan.next(1000)) this.#backlog.add({ id });
     this.pump();
     // A full backlog ends the scan; what is left is found by the next.
     if (scan.ended || this.#backlog.isIncomplete) {
@@ -210,9 +208,13 @@ export class Incoming {
   }
 
   #quarantine(name: string | Buffer, reason: string): void {
-    const kept = quarantine("incoming", name, "cleanup", reason);
-    if (kept === undefined) return;
-    this.#log.warn(`saving corrupt file "${kept}" from queue "incoming" to queue "corrupt": ${reason}`);
-    this.#wake("corrupt");
+    try {
+      const kept = quarantine("incoming", name, "cleanup", reason);
+      if (kept === undefined) return;
+      this.#log.warn(`saving corrupt file "${kept}" from queue "incoming" to queue "corrupt": ${reason}`);
+      this.#wake("corrupt");
+    } catch (error) {
+      this.#log.warn(`a damaged file stays in incoming for now: ${messageOf(error)}`);
+    }
   }
 }

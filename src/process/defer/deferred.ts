@@ -20,6 +20,8 @@ import { queuePath } from "../../spool/queues.ts";
 import { Scan } from "../../spool/scan.ts";
 
 const SLICE = 500;
+/** The kernel's clock for files and ours differ by less. */
+const CLOCK_STEP_MS = 1000;
 
 export class Deferred {
   readonly #log: Log;
@@ -123,7 +125,7 @@ export class Deferred {
     if (scan === undefined) return false;
     try {
       if (this.#found.length === 0) {
-        for (const { id, generation } of scan.next(SLICE)) if (generation === 0) this.#found.push(id);
+        for (const { id } of scan.next(SLICE)) this.#found.push(id);
       }
     } catch (error) {
       this.#log.warn(`scan of deferred ended early: ${messageOf(error)}`);
@@ -134,6 +136,7 @@ export class Deferred {
     }
     if (this.#found.length === 0 && scan.ended) {
       this.#scan = undefined;
+      for (const name of scan.foreign) this.#quarantine(name, "is no message, yet it was in deferred/");
       const again = this.#again;
       this.#again = undefined;
       if (again !== undefined) this.scan(again === "all");
@@ -147,7 +150,8 @@ export class Deferred {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return false;
     const now = Date.now();
-    if (this.#flushStarted > 0) return stat.ctimeMs < this.#flushStarted;
+    // A time still to come was set before the clock was set back.
+    if (this.#flushStarted > 0) return stat.ctimeMs < this.#flushStarted || stat.ctimeMs > now + CLOCK_STEP_MS;
     if (stat.mtimeMs > now) {
       if (stat.mtimeMs > now + this.#config.maximal_backoff_time) this.#recompute(id, path, now);
       return false;
@@ -196,11 +200,20 @@ export class Deferred {
   #trouble(id: string, error: unknown): void {
     if (error instanceof ScesError && error.code === "FILE_GONE") return;
     if (error instanceof ScesError && error.code === "FILE_DAMAGED") {
-      this.#log.warn(`saving corrupt file "${id}" from queue "deferred" to queue "corrupt": ${error.message}`);
-      quarantine("deferred", id, "defer", error.message);
-      this.#wake("corrupt");
+      this.#quarantine(id, error.message);
     } else {
       this.#log.warn(`${id}: stays deferred for now: ${messageOf(error)}`);
+    }
+  }
+
+  #quarantine(name: string, reason: string): void {
+    try {
+      const kept = quarantine("deferred", name, "defer", reason);
+      if (kept === undefined) return;
+      this.#log.warn(`saving corrupt file "${kept}" from queue "deferred" to queue "corrupt": ${reason}`);
+      this.#wake("corrupt");
+    } catch (error) {
+      this.#log.warn(`${name}: stays deferred for now: ${messageOf(error)}`);
     }
   }
 }

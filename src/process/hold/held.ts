@@ -17,7 +17,7 @@ import { appendSynced } from "../../spool/journal.ts";
 import { moveMessage, removeMessage } from "../../spool/moves.ts";
 import { quarantine } from "../../spool/quarantine.ts";
 import { queuePath } from "../../spool/queues.ts";
-import { foreignNames, listQueue } from "../../spool/scan.ts";
+import { listQueue } from "../../spool/scan.ts";
 
 export interface HeldOptions {
   readonly log: Log;
@@ -70,9 +70,9 @@ export class Held {
   async sweep(): Promise<number> {
     const since = new Map<string, number>();
     let nextMs = Number.POSITIVE_INFINITY;
-    for await (const { id, generation } of listQueue("hold")) {
+    const foreign = (name: string) => this.#quarantine(name, "is no message, yet it was in hold/");
+    for await (const { id } of listQueue("hold", foreign)) {
       if (this.#isStopping) return nextMs;
-      if (generation > 0) continue;
       try {
         const held = this.#since.get(id) ?? (await this.#examine(id));
         if (held === undefined) continue;
@@ -84,7 +84,6 @@ export class Held {
       }
     }
     this.#since = since;
-    for (const name of foreignNames("hold")) this.#quarantine(name, "is no message, yet it was in hold/");
     return nextMs;
   }
 
