@@ -107,14 +107,16 @@ export function runService(name: string, start: (context: Context) => Promise<Se
       tell({ type: "working" });
     }
   }
-  /** Said once a turn, however often it is called for. */
-  const woken = new Set<string>();
+  /** Said once a turn, and at its end: who is woken finds all that was done in it. */
+  const woken = new Map<string, FromChild>();
   function wake(other: string, alone = false): void {
-    if (woken.size === 0) setImmediate(() => woken.clear());
-    const key = `${other} ${alone}`;
-    if (woken.has(key)) return;
-    woken.add(key);
-    tell({ type: "wake", process: other, ...(alone ? { alone } : {}) });
+    if (woken.size === 0) {
+      setImmediate(() => {
+        for (const message of woken.values()) tell(message);
+        woken.clear();
+      });
+    }
+    woken.set(`${other} ${alone}`, { type: "wake", process: other, ...(alone ? { alone } : {}) });
   }
   const hello: Hello = { type: "hello", version: PROTOCOL_VERSION, name, pid: process.pid };
   const context: Context = {

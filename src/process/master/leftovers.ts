@@ -2,11 +2,12 @@
  * Processes of a master that was killed. They end by themselves when their channel closes; a new master waits for
  * that, and kills what is left, by recorded pid and start time, before it touches the spool.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { RUN } from "../../spool/queues.ts";
 import { startTimeOf } from "../../spool/temp.ts";
 
 const FILE = `${RUN}/processes.json`;
+const ASIDE = `${RUN}/.processes.new`;
 const GRACE_MS = 3000;
 const STEP_MS = 20;
 
@@ -21,7 +22,9 @@ export function recordProcesses(pids: readonly number[]): void {
     const start = startTimeOf(pid);
     if (start !== undefined) known.push({ pid, start });
   }
-  writeFileSync(FILE, JSON.stringify(known), { mode: 0o600 });
+  // As a whole or not at all: a full disk, or the end of this process in between, must not leave an empty list.
+  writeFileSync(ASIDE, JSON.stringify(known), { mode: 0o600 });
+  renameSync(ASIDE, FILE);
 }
 
 /** Resolves when none of the recorded processes lives. Returns how many had to be killed. */
