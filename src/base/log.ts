@@ -6,7 +6,7 @@
  * processes share it, and opened again on reload, so that it can be rotated.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
 import { errnoOf, messageOf } from "./errors.ts";
 import { clean } from "./text.ts";
 
@@ -33,7 +33,9 @@ export interface LogOptions {
 const SEVERITIES = { info: 6, warn: 4, error: 3, fatal: 2 } as const;
 const PREFIXES = { info: "", warn: "warning: ", error: "error: ", fatal: "fatal: " } as const;
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const MAX_LINE = 8192;
+const MAX_LINE = 8192; // characters
+/** logger cuts longer lines into several, and the second would be whatever its author likes. UTF-8 has 4 bytes at most. */
+const MAX_LINE_BYTES = 4 * (MAX_LINE + 100);
 
 type Severity = keyof typeof SEVERITIES;
 
@@ -177,9 +179,20 @@ function writeAll(fd: number, text: string): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
+/**
+ * Whether systemd's journal reads our standard output. The variable alone does not tell: every shell of a desktop
+ * session inherits it (systemd.exec(5), $JOURNAL_STREAM).
+ */
+export function isJournal(): boolean {
+  const stream = process.env["JOURNAL_STREAM"];
+  if (stream === undefined) return false;
+  const { dev, ino } = fstatSync(1, { bigint: true });
+  return stream === `${dev}:${ino}`;
+}
+
 /** Standard output; with `<priority>` before each line when systemd reads it (sd-daemon(3)). */
 function stdoutSink(): Sink {
-  const priorities = process.env["JOURNAL_STREAM"] !== undefined;
+  const priorities = isJournal();
   return {
     write(lines, severities) {
       const text = priorities
@@ -202,9 +215,9 @@ function syslogSink(options: LogOptions): Sink {
   let child: ChildProcess | undefined;
   function start(): ChildProcess {
     const tag = `${options.syslogName}/${options.name}[${process.pid}]`;
-    const started = spawn("logger", ["--prio-prefix", "--priority", `${options.facility}.info`, "--tag", tag], {
-      stdio: ["pipe", "ignore", "inherit"],
-    });
+    const level = `${options.facility}.info`;
+    const args = ["--prio-prefix", "--priority", level, "--tag", tag, "--size", String(MAX_LINE_BYTES)];
+    const started = spawn("logger", args, { stdio: ["pipe", "ignore", "inherit"] });
     const gone = () => {
       if (child === started) child = undefined;
     };

@@ -4,7 +4,7 @@ import { chdir } from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
 import { EX_CONFIG, EX_OK, EX_SOFTWARE, EX_UNAVAILABLE } from "../../base/exit.ts";
 import { messageOf, ScesError } from "../../base/errors.ts";
-import { createLog } from "../../base/log.ts";
+import { createLog, isJournal } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
 import type { Link } from "../../ipc/link.ts";
@@ -153,7 +153,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   void family.ready.then(() => {
     log.info(`ready: ${family.addresses().join(", ") || "no listeners"}`);
     log.flush();
-    if (options.terminal) process.stdout.write(startTips(config, options.configDir));
+    if (options.terminal && !isJournal()) process.stdout.write(startTips(config, options.configDir));
   });
 
   const code = await end;
