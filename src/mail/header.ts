@@ -27,6 +27,11 @@ export class Field {
     this.end = end;
   }
 
+  /** The name as it stands in the message. */
+  get writtenName(): string {
+    return this.#bytes.toString("latin1", this.start, this.start + this.name.length);
+  }
+
   /** Unfolded, without the white space around it; UTF-8 (RFC 6532), with U+FFFD for what is not. */
   get value(): string {
     return unfold(this.#bytes.toString("utf8", this.#colon + 1, this.end));

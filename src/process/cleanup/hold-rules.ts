@@ -41,5 +41,5 @@ function matchHeader(config: Config, id: string): HoldMatch | undefined {
 function headerLines(config: Config, id: string): string[] {
   const limit = config.header_size_limit;
   const header = splitHeader(readContentStart(queuePath("incoming", id), limit), limit);
-  return header.fields.map((field) => `${field.name}: ${field.value}`);
+  return header.fields.map((field) => `${field.writtenName}: ${field.value}`);
 }

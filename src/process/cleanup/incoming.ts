@@ -164,12 +164,8 @@ export class Incoming {
       if (envelope !== undefined) {
         const match = matchHoldRules(this.#config, envelope);
         if (match !== undefined) {
-          const to = envelope.recipients[0]?.address ?? "";
           const words = match.reason === "" ? "held by a rule" : match.reason;
-          const from = envelope.client ? `${envelope.client.name}[${envelope.client.address}]` : envelope.origin;
-          this.#log.info(
-            `${id}: hold: ${clean(match.about, 200)} from ${from}; from=<${envelope.sender}> to=<${to}>: ${words}`,
-          );
+          this.#log.info(`${id}: hold: ${clean(match.about, 200)} ${whence(envelope)}: ${words}`);
           this.#hold(id, `${words} (${clean(match.about, 200)})`).catch((error) => {
             this.#log.warn(`${id}: cannot be held now, and waits in this queue: ${messageOf(error)}`);
           });
@@ -217,4 +213,11 @@ export class Incoming {
       this.#log.warn(`a damaged file stays in incoming for now: ${messageOf(error)}`);
     }
   }
+}
+
+/** Where held mail came from, as Postfix's cleanup has it. */
+function whence({ client, origin, sender, recipients }: Envelope): string {
+  const from = client === undefined ? origin : `${client.name}[${client.address}]`;
+  const session = client === undefined ? "" : ` proto=${client.proto} helo=<${client.helo}>`;
+  return `from ${from}; from=<${sender}> to=<${recipients[0]?.address ?? ""}>${session}`;
 }
