@@ -42,7 +42,7 @@ function* retryTimes(config: Config): Generator<Contradiction> {
 
 function* limits(config: Config): Generator<Contradiction> {
   if (config.message_size_limit > 0 && config.header_size_limit > config.message_size_limit) {
-    yield error("header_size_limit", "is larger than message_size_limit: make it smaller");
+    yield warning("header_size_limit", "is larger than message_size_limit, which then holds");
   }
   if (config.smtpd_soft_error_limit > config.smtpd_hard_error_limit) {
     yield warning(
@@ -58,7 +58,8 @@ function* limits(config: Config): Generator<Contradiction> {
   }
   for (const name of ["smtpd_processes", "smtp_processes"] as const) {
     if (config[name] > config.default_process_limit) {
-      yield error(name, `is larger than default_process_limit (${config.default_process_limit}): raise that too`);
+      const limit = `default_process_limit (${config.default_process_limit})`;
+      yield warning(name, `is larger than ${limit}, which then holds: raise that too`);
     }
   }
   if (config.smtp_mx_session_limit > config.smtp_mx_address_limit && config.smtp_mx_address_limit > 0) {

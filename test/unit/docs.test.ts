@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parameterReference } from "../../docs/generate.ts";
@@ -21,4 +21,19 @@ test("every parameter is in one section of the reference and has a paragraph", (
 test("every parameter that main.cf as shipped names exists", () => {
   const names = readFileSync(join(root, "etc/main.cf"), "utf8").matchAll(/^#?([a-z0-9_]+) =/gm);
   for (const [, name] of names) expect(PARAMETER_NAMES).toContain(name);
+});
+
+test("every parameter is read by the program, not only parsed and documented", () => {
+  const src = join(root, "src");
+  const isReader = (file: string) => file.endsWith(".ts") && !/^config\/(parameters\b|contradictions)/.test(file);
+  const code = readdirSync(src, { recursive: true, encoding: "utf8" })
+    .filter(isReader)
+    .map((file) => readFileSync(join(src, file), "utf8").replace(/\/\*[\s\S]*?\*\/|(^|\s)\/\/.*$/gm, ""))
+    .join("\n");
+  const defaults = SECTIONS.flatMap(({ rows }) => Object.values(rows).map((row) => row.default)).join("\n");
+  const isRead = (name: string) =>
+    new RegExp(`\\b${name}\\b`).test(code) ||
+    (name.startsWith("default_destination_") && code.includes(`"${name.slice("default_".length)}"`)) ||
+    defaults.includes(`$${name}`);
+  expect(PARAMETER_NAMES.filter((name) => !isRead(name))).toEqual([]);
 });

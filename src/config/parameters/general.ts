@@ -1,7 +1,7 @@
 /** Who and where this mail system is, and how it logs. */
 import { hostname } from "node:os";
 import { row, type Known, type Section } from "../parameter.ts";
-import { integer, oneOf, path, someOf, text, textLike } from "../values.ts";
+import { oneOf, path, someOf, text, textLike } from "../values.ts";
 
 const hostName = textLike(
   /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$/,
@@ -99,12 +99,5 @@ export const general = {
     `
     Where log lines go: to maillog_file, to standard output (with priorities in front when systemd reads it), to
     syslog. In the foreground they also go to standard output.`,
-  ),
-  delay_logging_resolution_limit: row(
-    integer(0, 6),
-    "2",
-    `
-    The largest number of decimals of seconds in the delays= of log lines. Delays are logged with two significant
-    digits.`,
   ),
 } satisfies Section;

@@ -227,8 +227,9 @@ export class Family {
   }
 
   #count(name: string): number {
-    if (name === "smtpd") return this.#listeners.length === 0 ? 0 : this.#config.smtpd_processes;
-    return name === "smtp" ? this.#config.smtp_processes : 1;
+    const { smtpd_processes, smtp_processes, default_process_limit } = this.#config;
+    if (name === "smtpd") return this.#listeners.length === 0 ? 0 : Math.min(smtpd_processes, default_process_limit);
+    return name === "smtp" ? Math.min(smtp_processes, default_process_limit) : 1;
   }
 
   #setCount(name: string, count: number): void {

@@ -13,7 +13,7 @@
  *   run/ (owned): lock.db, processes.json, master.sock
  * PARAMETERS
  *   queue_directory, mail_owner, smtpd_listen, submission_listen, submissions_listen, smtpd_processes, smtp_processes,
- *   service_start_brake, daemon_timeout, shutdown_timeout, queue_run_delay
+ *   default_process_limit, service_start_brake, daemon_timeout, shutdown_timeout, queue_run_delay
  * BUGS
  *   A changed queue_directory or mail_owner needs a restart.
  */

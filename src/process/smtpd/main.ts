@@ -24,8 +24,8 @@
  *   smtpd_sasl_password_file, smtpd_tls_cert_file, smtpd_tls_key_file
  *
  * PARAMETERS
- *   The sections "Who may send", "Limits" and "TLS and passwords" of docs/parameters.md; in_flow_delay, queue_minfree,
- *   queue_minfree_inodes, spool_memory_limit, shutdown_timeout.
+ *   The sections on receiving of docs/parameters.md; in_flow_delay, queue_minfree, queue_minfree_inodes,
+ *   spool_memory_limit, shutdown_timeout.
  *
  * BUGS
  *   The limits on clients are counted by each process for itself: with smtpd_processes = 4 a client may have up to four
