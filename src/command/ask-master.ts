@@ -1,6 +1,6 @@
 /** What stop, reload and status have in common: a question to the running master of a spool. */
 import { chdir } from "node:process";
-import { ScesError } from "../base/errors.ts";
+import { errnoOf, ScesError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Command, Reply } from "../ipc/messages.ts";
@@ -28,9 +28,9 @@ export async function askMaster(
   try {
     chdir(config.queue_directory);
   } catch (error) {
-    throw new ScesError("NOT_RUNNING", `there is no spool at ${config.queue_directory}: sces is not running`, {
-      cause: error,
-    });
+    const where = config.queue_directory;
+    if (errnoOf(error) === "EACCES") throw new ScesError("SPOOL_IO", `no right to enter ${where}`, { cause: error });
+    throw new ScesError("NOT_RUNNING", `there is no spool at ${where}: sces is not running`, { cause: error });
   }
   const asker = await Asker.open("master", { timeoutMs: config.command_timeout });
   try {

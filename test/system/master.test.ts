@@ -88,6 +88,7 @@ test("SIGHUP with a mistake in main.cf keeps the old settings, and says where th
   expect(line).toContain("queue_run_delay");
   const command = await sces.run("sces", "reload");
   expect(command.code).toBe(78);
+  expect(command.stderr).toMatch(/refused, the old settings stay in force:\n.*line \d+: .*queue_run_delay/);
   expect((await sendMail(sces.smtpPort, mail)).id).not.toBe("");
 });
 

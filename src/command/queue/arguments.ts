@@ -132,7 +132,8 @@ function parseTargets(texts: readonly string[]): Selection {
 }
 
 /**
- * Each id once; a name that a foreign file has in quarantine is one, too. The marks that a listing puts behind an id (* ! #) may have come along with it. Throws MalformedIds.
+ * Each id once; a name that a foreign file has in quarantine is one, too. The marks that a listing puts behind an id
+ * (* ! #) may have come along with it. Throws MalformedIds.
  */
 export function parseIds(texts: readonly string[]): string[] {
   const ids = new Set<string>();

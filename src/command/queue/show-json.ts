@@ -7,13 +7,14 @@ import { attemptsOf, expiresAt, nextAttemptOf, type View } from "./view.ts";
 
 export function shownJson(view: View, config: Config, quarantine: string | undefined): string {
   const { envelope, state } = view;
-  const { id, arrival, sender, recipients, ...rest } = envelope;
+  const { id, arrival, sender, recipients, messageId, ...rest } = envelope;
   return jsonLine({
     queue_name: view.queue,
     queue_id: id,
     arrival_ms: arrival,
     message_size: view.sizeBytes,
     sender,
+    message_id: messageId,
     ...(rest as unknown as Record<string, Json>),
     forced_expire: state.forcedExpire,
     attempts: attemptsOf(view),

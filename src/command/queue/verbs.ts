@@ -44,8 +44,8 @@ tried and prints what became of it, at most --timeout (10m).`,
   hold: {
     does: "puts mail on hold: it is not tried until it is released",
     more: `
--m TEXT (--reason-text): why, for those who will see it in list; also a new reason for mail that is on hold already. What is just being delivered to is held after the
-attempt. Mail on hold does not expire unless hold_expire_time says so.`,
+-m TEXT (--reason-text): why, for those who will see it in list; also a new reason for mail that is on hold already.
+What is just being delivered to is held after the attempt. Mail on hold does not expire unless hold_expire_time says so.`,
     synopsis: `${WHICH} [-m TEXT] [--dry-run] [--json]`,
     takes: "some",
     options: [...CHANGE, "reason-text"],
