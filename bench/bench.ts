@@ -3,7 +3,8 @@
  *
  * How fast is sces, at what cost, and beside what? smtp-source sends, the system under test relays, smtp-sink takes.
  * All systems run at once and idle while another is measured; runs are interleaved, so that a noisy minute hits all
- * alike; medians are compared only within one sitting. Two floors say what the machine itself allows.
+ * alike; medians are compared only within one sitting. "Other load" says how many processors somebody else kept busy
+ * meanwhile: figures count only where it is near 0. Two floors say what the machine itself allows.
  *
  * Needs Debian's package postfix for the tools, and root for Postfix itself. Everything lives in temp folders and on
  * loopback. Progress goes to stderr, the table to stdout, all figures to a JSON file. Ends within eight minutes:

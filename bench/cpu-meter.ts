@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { cpuTicks, descendants, processTitle } from "../test/harness/process-table.ts";
 
-const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux that Node runs on
+export const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux that Node runs on
 
 export class CpuMeter {
   readonly method: string;

@@ -1,9 +1,11 @@
 /** One run: a workload through one system, or one of the floors. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runCommand } from "../test/harness/instance.ts";
+import { cpuTicks } from "../test/harness/process-table.ts";
 import { pause, until } from "../test/harness/until.ts";
+import { TICKS_PER_SECOND } from "./cpu-meter.ts";
 import { MemoryMeter } from "./memory-meter.ts";
 import { type Sink, startSource } from "./smtp-tools.ts";
 import type { System } from "./system.ts";
@@ -23,6 +25,7 @@ export interface Run {
   readonly cpu?: number; // seconds for 1,000 messages
   readonly cpuByProcess?: Readonly<Record<string, number>>; // the same, of the processes that lived throughout
   readonly peakBytes?: number; // proportional set size
+  readonly otherLoad?: number; // processors that neither the system nor the load and its destination kept busy
   readonly extra?: number; // transactions at the sink beyond one a message: duplicates, or split recipients
   readonly trouble?: string; // the run does not count
 }
@@ -39,6 +42,7 @@ export async function runSystem(system: System, sink: Sink, load: Workload, sign
   const processesBefore = system.cpu.byProcess();
   using memory = new MemoryMeter(() => system.cpu.pids());
   const cpuBefore = system.cpu.seconds();
+  const othersBefore = cpuOfOthers(system, sink);
   const start = performance.now();
   const elapsed = (): number => (performance.now() - start) / 1000;
   const source = startSource(system.port, load);
@@ -67,6 +71,7 @@ export async function runSystem(system: System, sink: Sink, load: Workload, sign
     await sent;
   }
   const cpu = system.cpu.seconds() - cpuBefore;
+  const otherLoad = Math.max(0, cpuOfOthers(system, sink) - othersBefore) / elapsed();
   const peakBytes = memory.peak();
   if (arrived < load.messages) state.trouble ??= `${load.messages - arrived} messages are lost`;
   if (state.trouble) {
@@ -85,8 +90,18 @@ export async function runSystem(system: System, sink: Sink, load: Workload, sign
     cpu: cpu / thousands,
     cpuByProcess,
     peakBytes,
+    otherLoad,
     ...(arrived > load.messages ? { extra: arrived - load.messages } : {}),
   };
+}
+
+/** Seconds of CPU of all processes but the system's, the sink, ourselves and the sources that we waited for. */
+function cpuOfOthers(system: System, sink: Sink): number {
+  const [user = 0, nice = 0, kernel = 0, , , irq = 0, softirq = 0] =
+    readFileSync("/proc/stat", "latin1").split("\n", 1)[0]?.split(/\s+/).slice(1).map(Number) ?? [];
+  const us = cpuTicks(process.pid);
+  const ticks = user + nice + kernel + irq + softirq - us.own - us.children - cpuTicks(sink.pid).own;
+  return ticks / TICKS_PER_SECOND - system.cpu.seconds();
 }
 
 /** The load generator straight into the destination: what the tools themselves can do. */

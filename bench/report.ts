@@ -16,6 +16,7 @@ const COLUMNS: readonly Column[] = [
   { title: "delivered/s", digits: 0, value: (run) => run.delivered },
   { title: "CPU s/1000", digits: 2, value: (run) => run.cpu },
   { title: "peak PSS MB", digits: 0, value: (run) => run.peakBytes && run.peakBytes / 1e6 },
+  { title: "other load", digits: 1, value: (run) => run.otherLoad },
 ];
 
 export function median(values: readonly number[]): number | undefined {
@@ -46,8 +47,8 @@ function block(load: Workload, runs: readonly Run[]): string {
   }
   for (const name of systems) {
     if (name === REFERENCE || !systems.includes(REFERENCE)) continue;
-    const ratios = COLUMNS.map((column) => ratio(column, goodRuns(runs, name), goodRuns(runs, REFERENCE)));
-    rows.push([`${name} / ${REFERENCE}`, ...ratios, ""]);
+    const ratios = COLUMNS.slice(0, -1).map((column) => ratio(column, goodRuns(runs, name), goodRuns(runs, REFERENCE)));
+    rows.push([`${name} / ${REFERENCE}`, ...ratios, "", ""]);
   }
   if (rows.length === 1) return "";
   return `${load.name}: ${load.title}; ${load.messages} messages\n${table(rows)}${shares(runs, systems)}`;

@@ -44,6 +44,10 @@ export class Sink implements AsyncDisposable {
     return sink;
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** Messages received since the start. */
   count(): number {
     if (this.#ended) throw new Error(`smtp-sink ended: ${this.#output()}`);
