@@ -13,7 +13,7 @@
  * PARAMETERS
  *   queue_directory, command_timeout, maximal_queue_lifetime, bounce_queue_lifetime
  * BUGS
- *   A message that is moved while the directories are read may be missed, rarely.
+ *   A message that is moved while the directories are read may be missed, rarely; with more than 100,000, less rarely.
  */
 import { runAsProcess } from "./entry.ts";
 import { run } from "./queue/run.ts";

@@ -1,10 +1,11 @@
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { run } from "../../src/command/queue/run.ts";
+import { walk } from "../../src/command/queue/sighting.ts";
 import type { Attempt } from "../../src/mail/attempt.ts";
 import { asctime } from "../../src/mail/date.ts";
 import { decodeQueueId } from "../../src/mail/queue-id.ts";
-import { addSecondName } from "../../src/spool/moves.ts";
+import { addSecondName, moveMessage } from "../../src/spool/moves.ts";
 import { quarantine } from "../../src/spool/quarantine.ts";
 import { type Ran, TempSpool } from "../harness/temp-spool.ts";
 
@@ -252,5 +253,28 @@ describe("filters", () => {
     const { status, stdout, stderr } = await queue("list", option, value);
     expect({ status, stdout }).toEqual({ status: 64, stdout: "" });
     expect(stderr).toContain(option);
+  });
+});
+
+describe("while mail moves", () => {
+  test("every message is seen once, though some come to where was looked already", async () => {
+    const active = [await spool.add({ queue: "active" }), await spool.add({ queue: "active" })];
+    const deferred = [await spool.add(), await spool.add(), await spool.add()];
+    const seen: string[] = [];
+    for await (const { id } of walk(["active", "incoming", "deferred", "hold", "bounce", "results"])) {
+      if (seen.length === 0) {
+        for (const due of deferred) moveMessage(due, "deferred", "active");
+        for (const tried of active) moveMessage(tried, "active", "deferred");
+      }
+      seen.push(id);
+    }
+    expect(seen.sort()).toEqual([...active, ...deferred].sort());
+  });
+
+  test("who has seen enough leaves no directory open", async () => {
+    await spool.add();
+    const before = readdirSync("/proc/self/fd").length;
+    for await (const _ of walk(["deferred", "active"])) break;
+    expect(readdirSync("/proc/self/fd").length).toBe(before);
   });
 });

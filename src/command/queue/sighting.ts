@@ -18,7 +18,9 @@ export interface Sighting {
 export const LISTED: readonly Queue[] = ["active", "incoming", "deferred", "hold", "bounce", "results"];
 /** Where recipients wait. */
 const WAITING: readonly Queue[] = ["incoming", "active", "deferred", "hold"];
-/** How many ids are remembered so that a message that moves is not shown twice. */
+/** Where mail stays for moments. */
+const PASSED_THROUGH: readonly Queue[] = ["incoming", "active"];
+/** How many names are gathered and remembered, so that a message that moves is shown, and not twice. */
 const REMEMBERED = 100_000;
 
 export function pathOf({ id, queue, generation }: Sighting): string {
@@ -32,22 +34,42 @@ function exists(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** Every message in these queues, each once, without reading any. Memory is bounded, whatever their size. */
+/**
+ * Every message in these queues, each once, without reading any. What the caller does with a message takes long, and
+ * mail moves meanwhile: so the names are gathered before the first is told, which is a matter of milliseconds. Only
+ * what is more than can be remembered is told as it is read.
+ */
 export async function* walk(queues: readonly Queue[]): AsyncGenerator<Sighting, void> {
-  const seen = new Set<string>();
   const isPart = queues.length < LISTED.length;
-  for (const queue of queues) {
-    for await (const { id, generation } of listQueue(queue)) {
-      // Who asks for bounce/ alone wants to see everything in it.
-      if (generation > 0 && (exists(queuePath(queue, id)) || (!isPart && isWaiting(id)))) continue;
-      if (seen.has(id)) continue;
-      // What is in deferred/ or hold/ moves rarely, and there may be millions.
-      if (queue !== "deferred" && queue !== "hold" && seen.size < REMEMBERED) seen.add(id);
-      yield { id, queue, generation };
-    }
-    if (queue === "corrupt")
-      for (const id of foreignNames(queue).filter(isForeignName)) yield { id, queue, generation: 0 };
+  const listings = queues.map((queue) => sightingsIn(queue, isPart));
+  // What leaves deferred/ before that is read comes to where we have been already.
+  const again = queues.filter((queue) => PASSED_THROUGH.includes(queue)).map((queue) => sightingsIn(queue, isPart));
+  const names = new Map<string, Sighting>();
+  try {
+    for (const listing of [...listings, ...again]) await gather(listing, names);
+    yield* names.values();
+    for (const listing of listings) for await (const sighting of listing) if (!names.has(sighting.id)) yield sighting;
+  } finally {
+    for (const listing of [...listings, ...again]) await listing.return(undefined);
   }
+}
+
+async function gather(listing: AsyncGenerator<Sighting, void>, names: Map<string, Sighting>): Promise<void> {
+  while (names.size < REMEMBERED) {
+    const next = await listing.next();
+    if (next.done === true) return;
+    if (!names.has(next.value.id)) names.set(next.value.id, next.value);
+  }
+}
+
+async function* sightingsIn(queue: Queue, isPart: boolean): AsyncGenerator<Sighting, void> {
+  for await (const { id, generation } of listQueue(queue)) {
+    // Who asks for bounce/ alone wants to see everything in it.
+    if (generation > 0 && (exists(queuePath(queue, id)) || (!isPart && isWaiting(id)))) continue;
+    yield { id, queue, generation };
+  }
+  if (queue === "corrupt")
+    for (const id of foreignNames(queue).filter(isForeignName)) yield { id, queue, generation: 0 };
 }
 
 function isWaiting(id: string): boolean {
