@@ -218,3 +218,15 @@ test("listeners come and go with a reload, and those that stay drop nobody", asy
   await client.quit();
   expect(sces.pids().filter((one) => one.name === "smtpd")).toHaveLength(1);
 });
+
+test("with max_idle = 0 every process stays", async (context) => {
+  await using sces = await instance({ max_idle: 0 }, { test: context });
+  const all = [...RESIDENT, "bounce", "corrupt", "hold", "maildir"].sort();
+  await until("all of them", () => sces.pids().length === all.length);
+  expect(
+    sces
+      .pids()
+      .map((one) => one.name)
+      .sort(),
+  ).toEqual(all);
+});

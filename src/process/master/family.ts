@@ -29,6 +29,8 @@ const NEEDED: ReadonlyArray<readonly [Queue, string]> = [
   ["corrupt", "corrupt"],
 ];
 const AGENTS = new Set(["smtp", "maildir"]);
+/** Processes that each take one suspect message at a time: bystanders of a death must not wait long for each other. */
+const ALONE = 3;
 /** Doors first, so that nothing new comes; then what feeds; then qmgr, which waits for the agents; then they. */
 const STOP_ORDER = [
   ["smtpd", "pickup"],
@@ -87,8 +89,10 @@ export class Family {
   start(): void {
     for (const name of RESIDENT) this.#setCount(name, this.#count(name));
     for (const name of ON_DEMAND) this.#add({ name, isOnDemand: true, isAlone: false });
-    for (const name of AGENTS) this.#add({ name, isOnDemand: true, isAlone: true });
-    for (const child of this.#children) if (!child.spec.isOnDemand) child.start();
+    for (const name of AGENTS) {
+      for (let count = 0; count < ALONE; count += 1) this.#add({ name, isOnDemand: true, isAlone: true });
+    }
+    this.#startResident();
     this.#wakeNeeded();
     this.#setTimers();
   }
@@ -100,8 +104,17 @@ export class Family {
     for (const child of this.#children) child.send({ type: "reload", values });
     if (addressesOf(before) !== addressesOf(config)) this.#rebind(config);
     for (const name of ["smtpd", "smtp"] as const) this.#setCount(name, this.#count(name));
-    for (const child of this.#children) if (!child.spec.isOnDemand && child.state === "idle") child.start();
+    this.#startResident();
     this.#setTimers();
+  }
+
+  /** Those that always run; with max_idle = 0 also those that run by need. */
+  #startResident(): void {
+    const stay = this.#config.max_idle === 0;
+    for (const child of this.#children) {
+      const { isOnDemand, isAlone } = child.spec;
+      if (child.state === "idle" && (!isOnDemand || (stay && !isAlone))) child.start();
+    }
   }
 
   /** Resolves when every process has ended; those that take longer than shutdown_timeout are killed. */
