@@ -31,6 +31,11 @@ const ORPHAN_AGE_MS = 10_000;
 /** Deaths of a process that held nothing but this message, after which it is damage. */
 const DEATHS = 3;
 
+interface OldReport {
+  readonly results: readonly Attempt[];
+  readonly ack: () => void;
+}
+
 export interface ActiveEvents {
   wake(process: string): void;
   onConcluded(message: ActiveMessage, fate: Fate): void;
@@ -43,7 +48,8 @@ export class Active {
   readonly #events: ActiveEvents;
   #config: Config;
   #scheduler: Scheduler | undefined;
-  readonly #old = new Map<string, Attempt[]>(); // outcomes that agents told a new qmgr, by message
+  readonly #old = new Map<string, OldReport[]>(); // what agents told a new qmgr, by message
+  #concluding = 0;
   #isTakenUp = false;
   /** A file was removed and the directory not synced since. */
   isDirty = false;
@@ -85,9 +91,25 @@ export class Active {
     this.#room.replenish(); // not only when messages leave: those here may be waiting for a server that hangs
   }
 
-  /** An outcome from before this qmgr's time: taken into account when the message is loaded. */
-  remember(report: Report): void {
-    if (!this.#isTakenUp) this.#old.set(report.id, [...(this.#old.get(report.id) ?? []), ...report.results]);
+  /** Some message is on its way out at this moment. */
+  get isConcluding(): boolean {
+    return this.#concluding > 0;
+  }
+
+  /**
+   * An outcome from before this qmgr's time: taken into account when the message is loaded, and acknowledged when it
+   * is concluded. It may be nowhere on disk, and this qmgr may end before, too.
+   */
+  remember(report: Report, ack: () => void): void {
+    const { id, results } = report;
+    if (!this.#isTakenUp) this.#old.set(id, [...(this.#old.get(id) ?? []), { results, ack }]);
+    else this.#acknowledge(this.#messages.get(id), ack);
+  }
+
+  /** Now, if the message is gone. */
+  #acknowledge(message: ActiveMessage | undefined, ack: () => void): void {
+    if (message === undefined) ack();
+    else message.acks.push(ack);
   }
 
   /** Takes up what is in active/ and not known: all of it at start; later what a lost word left there. */
@@ -104,13 +126,17 @@ export class Active {
       this.#load(id, "");
     }
     if (onlyOrphans) return;
+    for (const reports of this.#old.values()) for (const { ack } of reports) ack(); // of messages that are gone
     this.#old.clear();
     this.#isTakenUp = true;
   }
 
-  onReport(entry: Entry, report: Report): void {
+  onReport(entry: Entry, report: Report, ack: () => void): void {
     const { message } = entry;
     message.pending -= 1;
+    // A single recipient that was sent has no record: the file must be gone first.
+    if (report.recorded && message.recipients.length > 1) ack();
+    else message.acks.push(ack);
     for (const recipient of entry.recipients) recipient.phase = "done";
     if (report.damaged !== undefined) message.damage = report.damaged;
     for (const attempt of report.results) message.apply(attempt);
@@ -220,12 +246,18 @@ export class Active {
       const state = foldJournal(file.envelope, file.records);
       const { offset, length } = file;
       const message = new ActiveMessage(file.envelope, { offset, length, feeder, queuedMs: Date.now() }, state);
-      for (const attempt of this.#old.get(id) ?? []) {
-        if (message.recipients[attempt.recipient]?.status !== "waiting") continue;
-        message.apply(attempt);
-        message.records.push(attempt);
-        message.mustSync = true;
+      for (const { results, ack } of this.#old.get(id) ?? []) {
+        message.acks.push(ack);
+        for (const attempt of results) {
+          const recipient = message.recipients[attempt.recipient];
+          // What the agent wrote down itself has been read with the file.
+          if (recipient?.status !== "waiting" || attempt.attempt <= recipient.attempts) continue;
+          message.apply(attempt);
+          message.records.push(attempt);
+          message.mustSync = true;
+        }
       }
+      this.#old.delete(id);
       if (state.held !== undefined) {
         // The hold was written down, and then a crash came before the move.
         message.intent = "hold";
@@ -274,6 +306,7 @@ export class Active {
 
   async #conclude(message: ActiveMessage): Promise<void> {
     let fate: Fate;
+    this.#concluding += 1;
     try {
       fate = await conclude(message, { config: this.#config, log: this.#log, wake: this.#events.wake });
     } catch (error) {
@@ -281,8 +314,11 @@ export class Active {
       this.#log.warn(concludeTrouble(message, error));
       setTimeout(() => void this.#conclude(message), RETRY_MS);
       return;
+    } finally {
+      this.#concluding -= 1;
     }
     message.isConcluding = false;
+    for (const ack of message.acks.splice(0)) ack();
     if (fate === "again") {
       message.wasTried = false;
       this.#scheduler?.enqueue(message);

@@ -27,10 +27,10 @@ export interface Agent {
 }
 
 export interface AgentEvents {
-  /** A report of a job that is out. */
-  onReport(entry: Entry, report: Report): void;
+  /** A report of a job that is out. `ack`: to be called once the outcome is on disk; until then the agent keeps it. */
+  onReport(entry: Entry, report: Report, ack: () => void): void;
   /** A report of a job that this qmgr did not hand out, from before its time. */
-  onOldReport(report: Report): void;
+  onOldReport(report: Report, ack: () => void): void;
   /** The agent ended, or came back without it: the entry is in nobody's hands. */
   onReturned(entry: Entry, died: boolean, alone: boolean): void;
   /** An agent can take work. */
@@ -98,15 +98,15 @@ export class Agents {
   }
 
   report(link: Link, report: Report): void {
-    link.send({ type: "ack", jobs: [report.job] });
+    const ack = () => link.send({ type: "ack", jobs: [report.job] });
     const agent = this.#of(link);
     const job = agent?.jobs.get(report.job);
     if (agent === undefined || job === undefined) {
-      this.#events.onOldReport(report);
+      this.#events.onOldReport(report, ack);
       return;
     }
     agent.jobs.delete(report.job);
-    this.#events.onReport(job.entry, report);
+    this.#events.onReport(job.entry, report, ack);
     this.#events.onCredit();
   }
 

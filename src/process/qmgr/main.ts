@@ -45,11 +45,11 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     onConcluded: (message, fate) => commands.concluded(message, fate),
   });
   const agents = new Agents(context.agents, {
-    onReport(entry, report) {
+    onReport(entry, report, ack) {
       scheduler.reported(entry, report.fault);
-      active.onReport(entry, report);
+      active.onReport(entry, report, ack);
     },
-    onOldReport: (report) => active.remember(report),
+    onOldReport: (report, ack) => active.remember(report, ack),
     onReturned: (entry, died, alone) => active.onReturned(entry, died, alone),
     onCredit: () => scheduler.pump(),
   });
@@ -143,7 +143,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     },
     async stop() {
       scheduler.stop();
-      while (agents.busy > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+      while (agents.busy > 0 || active.isConcluding) await new Promise((resolve) => setTimeout(resolve, 20));
       syncRemovals();
     },
   };

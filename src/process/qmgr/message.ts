@@ -51,6 +51,8 @@ export class ActiveMessage {
   /** What is to be appended when the message is concluded. */
   records: JournalRecord[] = [];
   mustSync = false; // a recipient is done by one of them
+  /** Tell an agent that what it reported is on disk: when the message is concluded. */
+  acks: Array<() => void> = [];
 
   constructor(
     envelope: Envelope,
