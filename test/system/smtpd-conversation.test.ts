@@ -164,6 +164,7 @@ describe("an ordinary session", () => {
     expect(behindReceived(added?.content ?? "")).toMatch(
       new RegExp(`^Subject: x\\r\\nMessage-Id: <${id}@mail\\.sces\\.test>\\r\\nDate: .*\\r\\n\\r\\nbody\\r\\n$`),
     );
+    expect(added?.envelope.messageId).toBe(`<${id}@mail.sces.test>`); // for the log and for reports
     expect(behindReceived(complete?.content ?? "")).toBe(`${MAIL}\r\n`);
     expect(behindReceived(foreign?.content ?? "")).toBe("Subject: x\r\n\r\nbody\r\n");
   });

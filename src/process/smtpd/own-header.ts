@@ -33,10 +33,6 @@ export class OwnHeader {
     return Buffer.from(`${start}${id}${clause}${this.#dateOf(arrivalMs)}\r\n`);
   }
 
-  messageId(id: string, host: string): string {
-    return `Message-Id: <${id}@${host}>\r\n`;
-  }
-
   dateField(arrivalMs: number): string {
     return `Date: ${this.#dateOf(arrivalMs)}\r\n`;
   }

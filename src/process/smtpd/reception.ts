@@ -11,7 +11,7 @@
 import { pause } from "../../base/clock.ts";
 import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Client, Envelope, EnvelopeDraft, Recipient } from "../../mail/envelope.ts";
-import { findField } from "../../mail/header.ts";
+import { findField, type Header } from "../../mail/header.ts";
 import type { Entry } from "../../spool/intake.ts";
 import { Content } from "./content.ts";
 import { dress, type Examined, examineHeader, noteHeader } from "./letterhead.ts";
@@ -120,7 +120,7 @@ export class Reception {
     this.#entry = this.#station.intake.open();
     const dressed = this.#dress(this.#entry, examined);
     this.#envelope = await this.#entry.commit(
-      this.#draft(examined),
+      this.#draft(this.#entry, examined),
       rest.length === 0 ? dressed : [...dressed, ...rest],
     );
   }
@@ -134,7 +134,7 @@ export class Reception {
         if (examined === "incomplete") return this.content.putBack(bytes);
         if (typeof examined === "string") return this.#refuse(examined);
         this.#entry = this.#station.intake.open();
-        this.#envelope = this.#entry.begin(this.#draft(examined));
+        this.#envelope = this.#entry.begin(this.#draft(this.#entry, examined));
         pieces = this.#dress(this.#entry, examined);
       }
       for (const piece of pieces) await this.#entry.write(piece);
@@ -149,8 +149,9 @@ export class Reception {
     await entry.finish();
   }
 
-  #draft({ header }: Examined): EnvelopeDraft {
+  #draft(entry: Entry, { header }: Examined): EnvelopeDraft {
     const order = this.#order;
+    const ownId = this.#ownMessageId(entry, header);
     return {
       sender: order.sender,
       recipients: order.recipients,
@@ -161,21 +162,25 @@ export class Reception {
       ...(order.smtputf8 ? { smtputf8: true as const } : {}),
       ...(order.is8bit ? { body: "8BITMIME" as const } : {}),
       ...noteHeader(header),
+      ...(ownId === undefined ? {} : { messageId: ownId }),
     };
   }
 
+  /** The Message-ID that we give a message; undefined where it has one, or need not have ours. */
+  #ownMessageId({ id }: Entry, header: Header): string | undefined {
+    if (!this.#order.addsMissing || findField(header, "message-id") !== undefined) return undefined;
+    return `<${id}@${this.#station.settings.config.myhostname}>`;
+  }
+
   #dress(entry: Entry, examined: Examined): Buffer[] {
-    const { ownHeader, settings } = this.#station;
+    const { ownHeader } = this.#station;
     const { recipients, receivedStart, addsMissing } = this.#order;
     const only = recipients.length === 1 ? recipients[0]?.address : undefined;
     const received = ownHeader.received(receivedStart, entry.id, only, entry.arrival);
     let added = "";
-    if (addsMissing) {
-      const { header } = examined;
-      if (findField(header, "message-id") === undefined)
-        added += ownHeader.messageId(entry.id, settings.config.myhostname);
-      if (findField(header, "date") === undefined) added += ownHeader.dateField(entry.arrival);
-    }
+    const ownId = this.#ownMessageId(entry, examined.header);
+    if (ownId !== undefined) added += `Message-Id: ${ownId}\r\n`;
+    if (addsMissing && findField(examined.header, "date") === undefined) added += ownHeader.dateField(entry.arrival);
     return dress(examined, received, added);
   }
 
