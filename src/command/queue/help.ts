@@ -2,7 +2,7 @@
 import { VERBS, type VerbName } from "./verbs.ts";
 
 const FILTERS = `
-Filters, all of which must hold; of one given several times, any:
+Filters, all of which must hold; of one given several times any, but all of --age and --size:
   --queue NAME[,NAME]   in this queue: incoming, active, deferred, hold, bounce, corrupt
   --from ADDRESS        sender: user@example.org, example.org, user@, .example.org (subdomains), <>, *, /expression/
   --to ADDRESS          a recipient that waits, in the same forms
@@ -49,7 +49,8 @@ function overview(): string {
     "ID: a queue id as list shows it. -: ids on standard input. ALL, in upper case: every message.",
     FILTERS,
     "sces-queue VERB --help says more. Exit status: 0 done (also for 0 messages), 64 wrong usage, 65 no queue id,",
-    "69 no mail system, 75 the mail system does not answer and nothing was changed, 77 not allowed.",
+    "66 no such message to show, 69 no mail system, 75 the mail system does not answer and nothing was changed,",
+    "77 not allowed, 78 main.cf is wrong.",
     "",
   ].join("\n");
 }
