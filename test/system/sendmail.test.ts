@@ -97,6 +97,15 @@ describe("sces-sendmail", () => {
     expect(only()).toMatch(/X-Receiver: <two@y.test>\nX-Receiver: <one@y.test>\n/);
   });
 
+  test("refuses what no mail can hold, and leaves nothing in drop", async () => {
+    const { status, stderr } = await send(Buffer.from("Subject: x\n\na\0b\n"), "bob@y.test");
+    expect({ status, stderr }).toEqual({
+      status: 65,
+      stderr: expect.stringMatching(/holds a NUL byte.*nothing was sent/),
+    });
+    expect(dropped()).toEqual([]);
+  });
+
   test("a lone dot ends the message, whatever the line ends, and with -i does not", async () => {
     for (const end of ["\n", "\r\n"]) {
       make();

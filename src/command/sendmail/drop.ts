@@ -14,6 +14,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
+import { EX_DATAERR, EX_UNAVAILABLE } from "../../base/exit.ts";
 import { errnoOf, isGone, ScesError, spoolError } from "../../base/errors.ts";
 import type { Config } from "../../config/config.ts";
 import { DROP } from "../../spool/queues.ts";
@@ -25,6 +26,13 @@ const CR = 13;
 /** Too large: nothing is queued. */
 export class TooLarge extends Error {
   override readonly name = "TooLarge";
+  readonly status = EX_UNAVAILABLE;
+}
+
+/** No mail can hold this: nothing is queued. */
+export class NotText extends Error {
+  override readonly name = "NotText";
+  readonly status = EX_DATAERR;
 }
 
 export class DropFile {
@@ -95,8 +103,9 @@ export class DropFile {
     }
   }
 
-  /** Throws TooLarge: better said here, to the one who sends it, than by pickup to nobody. */
+  /** Throws TooLarge and NotText: better said here, to the one who sends it, than by pickup to the postmaster. */
   #count(bytes: Buffer): void {
+    if (bytes.includes(0)) throw new NotText("the message holds a NUL byte: send such data as a MIME attachment");
     this.#written += bytes.length;
     this.#asSent += bytes.length + bareLineFeeds(bytes, this.#last);
     this.#last = bytes[bytes.length - 1] ?? this.#last;

@@ -17,6 +17,6 @@ export const HELP = `sces-sendmail [flags] [recipient...] < message
   -q            tries deferred mail now; -qIID: one message; -qRDOMAIN: mail for a domain
   -A -B -G -L -O -P -U -X -d -e -h -m -n -o -p -x  are taken and mean nothing
 
-Exit status: 0 handed in, 64 wrong usage, 65 bad sender or header, 67 bad recipient, 69 too large or no spool,
+Exit status: 0 handed in, 64 wrong usage, 65 bad sender, header or data, 67 bad recipient, 69 too large or no spool,
 75 try again later, 77 no right to write to drop, 78 bad configuration. Unless it is 0, nothing was sent.
 `;

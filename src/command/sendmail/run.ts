@@ -6,7 +6,7 @@ import { findConfigDirectory, loadConfig } from "../../config/load.ts";
 import { complain } from "../entry.ts";
 import type { CommandIo } from "../io.ts";
 import { BadAddress } from "./addresses.ts";
-import { DropFile, TooLarge } from "./drop.ts";
+import { DropFile, NotText, TooLarge } from "./drop.ts";
 import { HELP } from "./help.ts";
 import { readMessage } from "./input.ts";
 import { writeLetter } from "./letter.ts";
@@ -69,9 +69,9 @@ async function deliver(options: SendmailOptions, config: Config, io: CommandIo):
     return EX_OK;
   } catch (error) {
     file?.abort();
-    if (error instanceof BadAddress || error instanceof TooLarge) {
+    if (error instanceof BadAddress || error instanceof TooLarge || error instanceof NotText) {
       complain(NAME, io, `${error.message}; nothing was sent`);
-      return error instanceof BadAddress ? error.status : EX_UNAVAILABLE;
+      return error.status;
     }
     if (isNotAllowed(error)) {
       complain(NAME, io, error.message);
