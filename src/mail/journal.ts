@@ -23,6 +23,12 @@ export interface OrderRecord {
   readonly time: number;
 }
 
+/** To be removed as soon as no agent holds it; nothing is tried again and nobody is told. */
+export interface DeleteRecord {
+  readonly kind: "delete";
+  readonly time: number;
+}
+
 /** The delay warning for these recipients is owed (written once each, before the name in bounce/). */
 export interface DelayedRecord {
   readonly kind: "delayed";
@@ -52,6 +58,7 @@ export type JournalRecord =
   | ScheduleRecord
   | HoldRecord
   | OrderRecord
+  | DeleteRecord
   | DelayedRecord
   | ReportRecord
   | SuspectRecord;

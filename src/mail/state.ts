@@ -23,6 +23,7 @@ export interface MessageState {
   readonly firstDeferred?: number; // ms, when a recipient was first deferred: the lifetime counts from here
   readonly held?: HoldRecord; // why it is on hold, unless released since
   readonly forcedExpire: boolean; // to be returned at once
+  readonly isDeleted: boolean; // to be removed at once
   readonly isSuspect: boolean; // a process died while it held the message, and no attempt has ended since
   readonly deathsAlone: number; // deaths since then of processes that held nothing else
   readonly reporting: ReadonlyMap<string, { action: ReportAction; recipients: readonly number[] }>; // begun, not confirmed
@@ -52,6 +53,7 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
   let firstDeferred: number | undefined;
   let held: HoldRecord | undefined;
   let forcedExpire = false;
+  let isDeleted = false;
   let isSuspect = false;
   let deathsAlone = 0;
 
@@ -85,10 +87,12 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
         break;
       case "hold":
         held = record;
+        isDeleted = false;
         break;
       case "release":
       case "requeue":
         held = undefined;
+        isDeleted = false;
         isSuspect = false; // an administrator's word: another chance
         deathsAlone = 0;
         for (const recipient of waiting()) {
@@ -99,6 +103,9 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
       case "expire":
         held = undefined;
         forcedExpire = true;
+        break;
+      case "delete":
+        isDeleted = true;
         break;
       case "delayed":
         for (const recipient of named(record.recipients)) recipient.warned = true;
@@ -123,6 +130,7 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
     ...(firstDeferred === undefined ? {} : { firstDeferred }),
     ...(held === undefined ? {} : { held }),
     forcedExpire,
+    isDeleted,
     isSuspect,
     deathsAlone,
     reporting,

@@ -36,6 +36,8 @@ function eventText(record: JournalRecord, view: View): string | undefined {
       return "requeued";
     case "expire":
       return "told to expire";
+    case "delete":
+      return "deleted, once the delivery that was under way has ended";
     case "delayed":
       return `a delay warning is owed for ${names(record.recipients, view)}`;
     case "reporting":

@@ -13,9 +13,10 @@ import type { Config } from "../../config/config.ts";
 import type { Admission, Report } from "../../ipc/messages.ts";
 import type { Attempt } from "../../mail/attempt.ts";
 import { deliveryLine } from "../../mail/log-line.ts";
+import type { DeleteRecord, HoldRecord, OrderRecord } from "../../mail/journal.ts";
 import { foldJournal } from "../../mail/state.ts";
 import { readQueueFile } from "../../spool/file.ts";
-import { appendSynced } from "../../spool/journal.ts";
+import { appendRecords, appendSynced } from "../../spool/journal.ts";
 import { quarantine } from "../../spool/quarantine.ts";
 import { queuePath } from "../../spool/queues.ts";
 import { listQueue } from "../../spool/scan.ts";
@@ -217,19 +218,34 @@ export class Active {
   }
 
   /** An administrator's wish. Returns whether it has to wait for a delivery that is under way. */
-  intend(message: ActiveMessage, intent: Intent, reason: string): boolean {
+  intend(message: ActiveMessage, intent: Intent | "expire", reason: string): boolean {
+    const time = Date.now();
     if (intent === "expire") {
-      if (!message.forcedExpire) message.records.push({ kind: "expire", time: Date.now() });
+      if (!message.forcedExpire) message.records.push({ kind: "expire", time });
       message.forcedExpire = true;
       message.mustSync = true;
     } else {
       message.intent = intent;
       message.intentReason = reason;
+      message.isIntentNoted = false;
     }
     this.#withdraw(message);
     const isLater = message.pending > 0;
+    if (isLater) this.#note(message, intent === "hold" ? { kind: intent, time, reason } : { kind: intent, time });
     this.#concludeIfDone(message);
     return isLater;
+  }
+
+  /** What was promised for later must not end with this process. */
+  #note(message: ActiveMessage, wish: HoldRecord | OrderRecord | DeleteRecord): void {
+    if (wish.kind === "requeue") return; // a new qmgr tries it at once in any case
+    try {
+      appendRecords(queuePath("active", message.id), [wish]);
+      if (wish.kind === "expire") message.records = message.records.filter(({ kind }) => kind !== "expire");
+      else message.isIntentNoted = true;
+    } catch (error) {
+      this.#log.warn(`${message.id}: the order (${wish.kind}) is kept in memory only: ${messageOf(error)}`);
+    }
   }
 
   /** Takes back what is still in line. */
@@ -262,7 +278,9 @@ export class Active {
         // The hold was written down, and then a crash came before the move.
         message.intent = "hold";
         message.intentReason = state.held.reason;
+        message.isIntentNoted = true;
       }
+      if (state.isDeleted) message.intent = "delete";
       this.#start(message);
     } catch (error) {
       this.#room.left(feeder);

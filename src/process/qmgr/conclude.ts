@@ -79,7 +79,8 @@ async function postpone(message: ActiveMessage, isOwed: boolean, options: Conclu
     return "again";
   }
   if (intent === "hold") {
-    await write(message, [{ kind: "hold", time: now, reason: intentReason }], true);
+    const wish = { kind: "hold", time: now, reason: intentReason } as const;
+    await write(message, message.isIntentNoted ? [] : [wish], true);
     nameInBounce(message, isOwed, options);
     if (!moveMessage(id, "active", "hold")) return "gone";
     log.info(`${id}: placed on hold`);
@@ -101,14 +102,15 @@ function nameInBounce(message: ActiveMessage, isOwed: boolean, options: Conclude
 
 /** Appends what the message has gathered and more. What has been written is not written again. */
 async function write(message: ActiveMessage, more: readonly JournalRecord[], sync = false): Promise<void> {
+  const count = message.records.length;
   const records = [...message.records, ...more];
-  if (records.length > 0) {
+  if (records.length > 0 || sync) {
     const path = queuePath("active", message.id);
     if (message.mustSync || sync) await appendSynced(path, records);
     else appendRecords(path, records);
   }
-  message.records = [];
-  message.mustSync = false;
+  message.records.splice(0, count); // some may have come meanwhile
+  message.mustSync &&= message.records.length > 0;
 }
 
 function toCorrupt(message: ActiveMessage, why: string, options: ConcludeOptions): Fate {

@@ -21,7 +21,7 @@ export interface ActiveRecipient extends RecipientState {
 }
 
 /** What an administrator wants done with a message as soon as no agent holds it. */
-export type Intent = "hold" | "delete" | "requeue" | "expire";
+export type Intent = "hold" | "delete" | "requeue";
 
 /** What of a message stands in line, as far as the message needs to know. */
 export interface Withdrawable {
@@ -47,6 +47,7 @@ export class ActiveMessage {
   wasTried = false; // some recipient was tried or suspended in this round
   intent: Intent | undefined;
   intentReason = "";
+  isIntentNoted = false; // on disk
   damage: string | undefined; // why the file cannot be read
   /** What is to be appended when the message is concluded. */
   records: JournalRecord[] = [];
