@@ -28,7 +28,8 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   let isInterrupted = false;
   const interrupt = () => {
     isInterrupted = true;
-    void system.stop(); // what the acts wait for then never comes: they end
+    // The acts may wait long for what now never comes.
+    void system.stop().finally(() => process.exit(EX_SOFTWARE));
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, interrupt);
   try {

@@ -86,6 +86,7 @@ export class DemoSystem {
       this.#ended = code ?? -1;
     });
     this.#master = master;
+    process.once("exit", this.#leave);
     return await this.logLine(/master\[\d+\]: ready: /);
   }
 
@@ -138,7 +139,14 @@ export class DemoSystem {
       clearTimeout(timer);
     }
     rmSync(this.directory, { recursive: true, force: true });
+    process.removeListener("exit", this.#leave);
   }
+
+  /** The same where there is no time to wait, e.g. when nobody reads us any more (`| head`). */
+  readonly #leave = (): void => {
+    this.#master?.kill("SIGKILL"); // the others end with it, and may write until then
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  };
 
   #run(program: string, args: readonly string[], input: string): Promise<Finished> {
     return new Promise((resolve, reject) => {
