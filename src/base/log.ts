@@ -210,18 +210,28 @@ function stdoutSink(): Sink {
   };
 }
 
+/** A logger that ends again and again is started once in so long. */
+const LOGGER_BRAKE_MS = 1000;
+
 /** syslog(3) through logger(1): Node reaches no UNIX datagram socket. logger is started again if it ends. */
 function syslogSink(options: LogOptions): Sink {
   let child: ChildProcess | undefined;
+  let startedMs = Number.NEGATIVE_INFINITY;
+  let complained = false;
   function start(): ChildProcess {
     const tag = `${options.syslogName}/${options.name}[${process.pid}]`;
     const level = `${options.facility}.info`;
     const args = ["--prio-prefix", "--priority", level, "--tag", tag, "--size", String(MAX_LINE_BYTES)];
     const started = spawn("logger", args, { stdio: ["pipe", "ignore", "inherit"] });
+    startedMs = performance.now();
     const gone = () => {
       if (child === started) child = undefined;
     };
-    started.on("error", gone);
+    started.on("error", (error) => {
+      gone();
+      if (!complained) process.stderr.write(`sces: cannot log to syslog: ${error.message}; is logger(1) installed?\n`);
+      complained = true;
+    });
     started.on("exit", gone);
     started.stdin.on("error", gone);
     started.unref();
@@ -229,6 +239,7 @@ function syslogSink(options: LogOptions): Sink {
   }
   return {
     write(lines, severities) {
+      if (child === undefined && performance.now() - startedMs < LOGGER_BRAKE_MS) return;
       child ??= start();
       const bare = (line: string) => line.slice(line.indexOf("]: ") + 3);
       child.stdin?.write(

@@ -2,11 +2,12 @@
 import { chdir } from "node:process";
 import { errnoOf, ScesError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
-import { loadConfig } from "../config/load.ts";
+import { loadLeniently } from "../config/load.ts";
 import type { Command, Reply } from "../ipc/messages.ts";
 import { Asker } from "../service/ask.ts";
 import { takeConfigOptions } from "../service/config-options.ts";
 import type { CommandIo } from "./io.ts";
+import { settingsOf } from "./settings.ts";
 
 export interface MasterAnswer {
   readonly reply: Reply;
@@ -24,7 +25,11 @@ export async function askMaster(
   const { directory, overrides, rest } = takeConfigOptions(args, io.env);
   const unknown = rest.find((arg) => !allowed.includes(arg));
   if (unknown !== undefined) throw new ScesError("USAGE", `unknown argument: ${unknown}`);
-  const config = loadConfig(directory, overrides);
+  // What is wrong with main.cf is for master to say when that is what it is asked for.
+  const config =
+    verb === "reload"
+      ? loadLeniently(directory, overrides).config
+      : settingsOf(`sces ${verb}`, directory, overrides, io);
   try {
     chdir(config.queue_directory);
   } catch (error) {

@@ -77,6 +77,36 @@ export function loadConfig(configDirectory: string, overrides: Readonly<Record<s
   return buildConfig(settings, problems);
 }
 
+export interface LenientConfig {
+  readonly config: Config;
+  readonly problems: readonly Problem[]; // settings that are wrong and count as not set
+}
+
+/**
+ * For commands on a system that may run with older settings: one mistake elsewhere in main.cf must not keep anybody
+ * from looking or stopping. Throws ConfigError if the file cannot be read, or if it is queue_directory that is wrong.
+ */
+export function loadLeniently(
+  configDirectory: string,
+  overrides: Readonly<Record<string, string>> = {},
+): LenientConfig {
+  const { settings, problems: syntax } = readSource(configDirectory, overrides);
+  const problems = [...syntax];
+  const written = new Map(settings.written);
+  for (;;) {
+    try {
+      return { config: buildConfig({ ...settings, written }), problems };
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      const places = new Set(error.problems.map((problem) => problem.place));
+      const wrong = [...written.keys()].filter((name) => places.has(settings.places.get(name) ?? ""));
+      if (wrong.length === 0 || wrong.includes("queue_directory")) throw error;
+      for (const name of wrong) written.delete(name);
+      problems.push(...error.problems);
+    }
+  }
+}
+
 /** What a Config was built from, to be sent to another process. */
 export function rawValues(config: Config): Record<string, string> {
   return config.raw();

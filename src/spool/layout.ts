@@ -59,7 +59,8 @@ function modeProblem(directory: string, stat: Stats, repair: boolean): string | 
   if (mode === PRIVATE || (directory === DROP && mode === DROP_SHARED)) return undefined;
   if (repair) {
     try {
-      chmodSync(directory, PRIVATE);
+      // A drop/ that is shared stays shared, with its group only.
+      chmodSync(directory, directory === DROP && (mode & DROP_SHARED) === DROP_SHARED ? DROP_SHARED : PRIVATE);
       return undefined;
     } catch {
       // not ours: say so below

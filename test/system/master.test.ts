@@ -89,6 +89,10 @@ test("SIGHUP with a mistake in main.cf keeps the old settings, and says where th
   const command = await sces.run("sces", "reload");
   expect(command.code).toBe(78);
   expect(command.stderr).toMatch(/refused, the old settings stay in force:\n.*line \d+: .*queue_run_delay/);
+  expect(sces.log().filter((one) => one.includes("reload refused"))).toHaveLength(2);
+  const status = await sces.run("sces", "status");
+  expect(status).toMatchObject({ code: 0, stderr: expect.stringMatching(/warning: .*queue_run_dealy/) });
+  expect((await sces.run("queue", "list")).stdout).toContain("Mail queue is empty");
   expect((await sendMail(sces.smtpPort, mail)).id).not.toBe("");
 });
 

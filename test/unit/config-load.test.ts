@@ -3,8 +3,15 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ConfigError } from "../../src/config/config-error.ts";
-import { configFromValues, findConfigDirectory, loadConfig, rawValues, testConfig } from "../../src/config/load.ts";
+import { ConfigError, problemText } from "../../src/config/config-error.ts";
+import {
+  configFromValues,
+  findConfigDirectory,
+  loadConfig,
+  loadLeniently,
+  rawValues,
+  testConfig,
+} from "../../src/config/load.ts";
 import { PARAMETER_NAMES } from "../../src/config/parameters.ts";
 
 let directory: string;
@@ -209,4 +216,14 @@ describe("the directory of main.cf", () => {
     expect(config.smtpd_listen).toEqual(["127.0.0.1:2525"]);
     expect(config.queue_directory).toBe(resolve(import.meta.dirname, "../../spool"));
   });
+});
+
+test("what is wrong counts as not set where only the spool must be found, unless it is the spool", () => {
+  write("queue_directory = /x\nqueue_run_delay = soon\nno_such_name = 1\nnonsense\ncommand_timeout = 3s\n");
+  const { config, problems } = loadLeniently(directory);
+  expect(config).toMatchObject({ queue_directory: "/x", queue_run_delay: 300_000, command_timeout: 3000 });
+  const told = problems.map(problemText).join("\n");
+  for (const name of ["queue_run_delay", "no_such_name", "nonsense"]) expect(told).toContain(name);
+  write("queue_directory = $nowhere_$\n");
+  expect(() => loadLeniently(directory)).toThrow(/queue_directory/);
 });

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { linkSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { checkLayout } from "../../src/spool/layout.ts";
 import { lockSpool } from "../../src/spool/lock.ts";
@@ -140,4 +140,10 @@ test("a hard link is no way to overwrite a message by a move", () => {
   writeFileSync(`active/${ID}`, "x");
   linkSync(`active/${ID}`, `bounce/${ID}`);
   expect(() => moveMessage(ID, "active", "bounce")).toThrow(/exists already/);
+});
+
+test("a drop/ that is shared by too many is narrowed to its group, not closed", () => {
+  execFileSync("chmod", ["1733", "drop"]);
+  expect(checkLayout(true)).toEqual([]);
+  expect((statSync("drop").mode & 0o7777).toString(8)).toBe("1730");
 });

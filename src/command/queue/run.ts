@@ -2,11 +2,11 @@
 import { errnoOf, ScesError } from "../../base/errors.ts";
 import { EX_DATAERR, EX_OK } from "../../base/exit.ts";
 import type { Config } from "../../config/config.ts";
-import { loadConfig } from "../../config/load.ts";
 import { takeConfigOptions } from "../../service/config-options.ts";
 import { complain } from "../entry.ts";
 import type { CommandIo } from "../io.ts";
 import { MalformedIds, parseArguments, type Request } from "./arguments.ts";
+import { settingsOf } from "../settings.ts";
 import { change } from "./change.ts";
 import { helpText } from "./help.ts";
 import { list } from "./list.ts";
@@ -21,7 +21,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
       io.stdout.write(helpText(request.help));
       return EX_OK;
     }
-    const config = loadConfig(directory, overrides);
+    const config = settingsOf("sces-queue", directory, overrides, io);
     enterSpool(config);
     return await carryOut(request, config, io);
   } catch (error) {

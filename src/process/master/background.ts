@@ -77,8 +77,8 @@ async function isReady(spool: string, pid: number | undefined): Promise<boolean>
     const asker = await Asker.open("master", { timeoutMs: 2000 });
     try {
       const { status } = await asker.ask({ verb: "status", targets: [] });
-      const told = status as { pid: number; isReady: boolean };
-      return told.pid === pid && told.isReady;
+      const told = status as { pid: number; is_ready: boolean };
+      return told.pid === pid && told.is_ready;
     } finally {
       asker.close();
     }

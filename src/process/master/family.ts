@@ -151,7 +151,7 @@ export class Family {
     return {
       version: this.version,
       pid: process.pid,
-      isReady: this.#isReady,
+      is_ready: this.#isReady,
       since: this.#startedMs,
       queue_directory: this.#config.queue_directory,
       listeners: this.#listeners.map(({ service, bound }) => ({ service, address: bound })),
