@@ -88,7 +88,13 @@ export class Deferred {
         return isRemoved;
       }
       case "flush":
-        if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
+        // Due now by its file too: a word that is lost with this process is no order.
+        try {
+          setDue(path, Date.now());
+        } catch (error) {
+          if (error instanceof ScesError && error.code === "FILE_GONE") return false;
+          throw error;
+        }
         break;
       case "requeue":
       case "expire":
