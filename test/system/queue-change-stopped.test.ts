@@ -272,11 +272,17 @@ describe("sces-queue changes a stopped system's mail", () => {
     expect(ran.stderr).toContain("/nowhere/spool");
   });
 
-  test("wrong settings: 78, with file and line", async () => {
-    writeFileSync(join(spool.configDir, "main.cf"), "queue_run_delai = 1s\n");
+  test("wrong settings are said with file and line, and stop nothing but a wrong queue_directory: 78", async () => {
+    const file = join(spool.configDir, "main.cf");
+    const good = readFileSync(file, "utf8");
+    writeFileSync(file, `queue_run_delai = 1s\n${good}`);
     const ran = await queue("list");
-    expect(ran.status).toBe(78);
-    expect(ran.stderr).toContain("main.cf, line 1");
+    expect(ran.status).toBe(0);
+    expect(ran.stderr).toMatch(/warning: .*main\.cf, line 1: .*queue_run_delay/);
+    writeFileSync(file, "queue_directory = ${\n");
+    const lost = await queue("list");
+    expect(lost.status).toBe(78);
+    expect(lost.stderr).toContain("main.cf, line 1");
   });
 
   test.each(["list", "flush", "hold", "release", "delete", "requeue", "expire", "show", "summary"])(

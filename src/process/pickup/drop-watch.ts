@@ -1,12 +1,13 @@
 /**
  * Says when something happens in drop/, so that a dropped file need not wait for the timed scan. Only a wake-up: no
- * name is taken from it, and whatever it misses the scan finds. chokidar reads each file that it announces and keeps
- * a tree of them, which costs more than taking the files; so the watch ends itself in a flood, and starts again, with
- * nothing remembered, when the directory has been worked off.
+ * name is taken from it, and whatever it misses the scan finds. A watch is good for one event: chokidar reads each file
+ * that it announces, which costs more than taking it, reads the directory at most once a second, and falls silent when
+ * files go as fast as they come. So each watch ends with its first event, and a fresh one starts when the directory
+ * has been worked off; what came in between is seen when that is ready.
  *
  *   resting  no watch                                          -> starting, by `arm`
  *   starting chokidar reads the directory                      -> watching; failed
- *   watching each event wakes                                  -> resting, after FLOOD events; failed
+ *   watching the first event wakes                             -> resting; failed
  *   failed   an error, or it never got ready                   -> resting, after a while
  */
 import { type FSWatcher, watch } from "chokidar";
@@ -15,7 +16,6 @@ import type { Log } from "../../base/log.ts";
 import { clean } from "../../base/text.ts";
 import { DROP } from "../../spool/queues.ts";
 
-const FLOOD = 200; // events without a pause
 const READY_WITHIN_MS = 30_000;
 const REST_AFTER_FAILURE_MS = 60_000;
 
@@ -25,7 +25,7 @@ export class DropWatch {
   readonly #told = new Set<string>(); // errors that were logged: each is logged once
   #watcher: FSWatcher | undefined;
   #isReady = false;
-  #events = 0;
+  #ending: Promise<void> | undefined; // two watches of one directory would share, and end, what is below them
   #started = 0; // monotonic ms
   #restUntil = 0; // monotonic ms
   #isClosed = false;
@@ -38,11 +38,10 @@ export class DropWatch {
   /** drop/ holds little now: watch it, if it isn't watched. */
   arm(): void {
     const now = performance.now();
-    this.#events = 0;
     if (this.#watcher !== undefined && !this.#isReady && now - this.#started > READY_WITHIN_MS) {
       this.#fail("it did not get ready"); // as chokidar 5 when it met a link through a file
     }
-    if (this.#watcher !== undefined || this.#isClosed || now < this.#restUntil) return;
+    if (this.#watcher !== undefined || this.#ending !== undefined || this.#isClosed || now < this.#restUntil) return;
     this.#started = now;
     this.#isReady = false;
     try {
@@ -52,7 +51,7 @@ export class DropWatch {
     }
   }
 
-  /** A scan found what the watch should have announced: it is deaf. */
+  /** A scan found what the watch should have announced: it may be deaf. */
   distrust(): void {
     if (this.#isReady) void this.#end();
   }
@@ -73,9 +72,8 @@ export class DropWatch {
     const isCurrent = () => this.#watcher === watcher;
     watcher.on("all", (event) => {
       if (!isCurrent() || event === "unlink" || event === "unlinkDir") return; // that is us
-      this.#events += 1;
+      void this.#end();
       this.#onWake();
-      if (this.#events >= FLOOD) void this.#end();
     });
     watcher.on("ready", () => {
       if (!isCurrent()) return;
@@ -102,7 +100,11 @@ export class DropWatch {
     const watcher = this.#watcher;
     this.#watcher = undefined;
     this.#isReady = false;
+    if (watcher === undefined) return this.#ending;
     // An error while closing says nothing that matters any more.
-    await watcher?.close().catch(() => {});
+    this.#ending = watcher.close().catch(() => {});
+    await this.#ending;
+    this.#ending = undefined;
+    if (!this.#isClosed) this.#onWake(); // to be armed again
   }
 }
