@@ -339,6 +339,7 @@ export class Active {
     for (const ack of message.acks.splice(0)) ack();
     if (fate === "again") {
       message.wasTried = false;
+      message.isNamedInBounce = false;
       this.#scheduler?.enqueue(message);
       return this.#concludeIfDone(message);
     }

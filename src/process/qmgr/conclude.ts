@@ -96,7 +96,9 @@ async function postpone(message: ActiveMessage, isOwed: boolean, options: Conclu
 
 function nameInBounce(message: ActiveMessage, isOwed: boolean, options: ConcludeOptions): void {
   if (!isOwed) return;
-  addSecondName(message.id, "active", "bounce");
+  // Once, also when the rename behind it has to be tried again and again.
+  if (!message.isNamedInBounce) addSecondName(message.id, "active", "bounce");
+  message.isNamedInBounce = true;
   options.wake("bounce");
 }
 

@@ -48,6 +48,7 @@ export class ActiveMessage {
   intent: Intent | undefined;
   intentReason = "";
   isIntentNoted = false; // on disk
+  isNamedInBounce = false; // has got its second name in this round
   damage: string | undefined; // why the file cannot be read
   /** What is to be appended when the message is concluded. */
   records: JournalRecord[] = [];
