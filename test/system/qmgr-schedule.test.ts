@@ -99,7 +99,10 @@ test("a dead destination suspends its own mail only, and comes back by itself", 
   const suspended =
     /status=deferred \(delivery temporarily suspended: connect to 127\.0\.0\.1\[127\.0\.0\.1\]:\d+: Connection refused\)/;
   await sces.waitForQueue("deferred", 8);
-  const lines = sces.log().filter((line) => ids.some((id) => line.includes(`${id}: to=`)));
+  // A line is written at the end of the turn in which its message was moved.
+  const linesSoFar = () => sces.log().filter((line) => ids.some((id) => line.includes(`${id}: to=`)));
+  await until("a line for each", () => linesSoFar().length >= ids.length);
+  const lines = linesSoFar();
   const untried = lines.filter((line) => suspended.test(line));
   expect(lines).toHaveLength(8);
   expect(untried.length).toBeGreaterThan(0);
