@@ -10,10 +10,11 @@
  * loopback. Progress goes to stderr, the table to stdout, all figures to a JSON file. Ends within eight minutes:
  * when time runs short, with fewer runs.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { openingComment } from "../test/harness/opening-comment.ts";
 import { type Run, runDirect, runFiles, runSystem } from "./measure.ts";
 import { startPostfix, whyNoPostfix } from "./postfix-system.ts";
 import { report } from "./report.ts";
@@ -37,13 +38,7 @@ const { values: flags } = parseArgs({
 });
 
 if (flags.help) {
-  const source = readFileSync(import.meta.filename, "utf8");
-  console.log(
-    source
-      .slice(source.indexOf(" * ") + 3, source.indexOf("\n */"))
-      .replaceAll("\n * ", "\n")
-      .replaceAll("\n *", "\n"),
-  );
+  console.log(openingComment(import.meta.filename));
   process.exit(0);
 }
 

@@ -20,7 +20,6 @@ export interface Hello {
   readonly version: number;
   readonly name: string; // process name, e.g. "smtp"; commands: "command"
   readonly pid: number;
-  readonly transports?: readonly string[]; // agents: what they deliver
   readonly alone?: true; // agent: takes one suspect message at a time
   readonly credit?: number; // agents: how many deliveries they hold at once
 }

@@ -27,7 +27,6 @@ export interface DeliveryHooks {
 }
 
 export interface AgentOptions {
-  readonly transports: readonly string[];
   readonly credit: number; // deliveries at once
   deliver(delivery: Deliver, hooks: DeliveryHooks, signal: AbortSignal): Promise<DeliveryResult>;
   reload?: NonNullable<Service["reload"]>;
@@ -136,7 +135,7 @@ export function runAgent(context: Context, options: AgentOptions): Service {
         for (const state of running.values()) if (!state.pastFinalDot) state.controller.abort();
       },
     },
-    { transports: options.transports, credit: options.credit, ...(context.alone ? { alone: true as const } : {}) },
+    { credit: options.credit, ...(context.alone ? { alone: true as const } : {}) },
   );
   context.idle();
 

@@ -5,6 +5,7 @@ import { errnoOf, isGone, ScesError, spoolError } from "../base/errors.ts";
 import type { Envelope } from "../mail/envelope.ts";
 import type { JournalRecord } from "../mail/journal.ts";
 import { HEAD_LENGTH, parseEnvelope, parseHead } from "./format.ts";
+import { type Queue, queuePath } from "./queues.ts";
 import { hex8, parseJournal } from "./record.ts";
 
 const FIRST_READ = 16 * 1024;
@@ -54,6 +55,13 @@ export function readQueueFile(path: string): QueueFile {
   } finally {
     closeSync(fd);
   }
+}
+
+/** The message of that id in a queue. Throws as readQueueFile; FILE_DAMAGED too if it is another one's file. */
+export function readMessage(queue: Queue, id: string): QueueFile {
+  const file = readQueueFile(queuePath(queue, id));
+  if (file.envelope.id !== id) throw new ScesError("FILE_DAMAGED", `its envelope is that of ${file.envelope.id}`);
+  return file;
 }
 
 /** The message of a queue file, checked against its checksum while it is read. */

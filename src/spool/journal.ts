@@ -28,6 +28,17 @@ export async function appendSynced(path: string, records: readonly JournalRecord
   });
 }
 
+/** As `appendSynced`, for an order on a message that may have moved on: resolves with false if it is gone. */
+export async function appendIfThere(path: string, records: readonly JournalRecord[]): Promise<boolean> {
+  try {
+    await appendSynced(path, records);
+    return true;
+  } catch (error) {
+    if (error instanceof ScesError && error.code === "FILE_GONE") return false;
+    throw error;
+  }
+}
+
 function appendUnsynced(path: string, records: readonly JournalRecord[]): number {
   let fd: number;
   try {

@@ -6,7 +6,7 @@
 import { lstatSync, renameSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
 import { isGone, ScesError, spoolError } from "../base/errors.ts";
 import type { OrderRecord } from "../mail/journal.ts";
-import { openContent, readQueueFile } from "./file.ts";
+import { openContent, readMessage } from "./file.ts";
 import { appendSynced } from "./journal.ts";
 import { moveMessage } from "./moves.ts";
 import { removeReason } from "./quarantine.ts";
@@ -61,8 +61,7 @@ export function removeQuarantined(name: string): boolean {
 export async function recoverMessage(id: string, verb: OrderRecord["kind"], timeMs: number): Promise<boolean> {
   const path = queuePath("corrupt", id);
   try {
-    const { envelope } = readQueueFile(path);
-    if (envelope.id !== id) throw new ScesError("FILE_DAMAGED", `its envelope is that of ${envelope.id}`);
+    readMessage("corrupt", id);
     await verifyContent(path);
     await appendSynced(path, [{ kind: verb, time: timeMs }]);
   } catch (error) {

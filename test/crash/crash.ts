@@ -11,8 +11,8 @@
  * returned because its destination refuses it for good, or still be queued: whole, and with no more duplicates than
  * the crashes explain. Exits 1 on a violation, and keeps the folder with log, ledger and spool.
  */
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { openingComment } from "../harness/opening-comment.ts";
 import { diskFull } from "./disk-full.ts";
 import { powerCuts } from "./power-cut.ts";
 import { PROCESS_NAMES, siege, type SiegeReport } from "./siege.ts";
@@ -34,13 +34,7 @@ const { values: flags, positionals } = parseArgs({
 });
 
 if (flags.help) {
-  const source = readFileSync(import.meta.filename, "utf8");
-  console.log(
-    source
-      .slice(source.indexOf(" * ") + 3, source.indexOf("\n */"))
-      .replaceAll("\n * ", "\n")
-      .replaceAll("\n *", "\n"),
-  );
+  console.log(openingComment(import.meta.filename));
   process.exit(0);
 }
 

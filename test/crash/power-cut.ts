@@ -7,14 +7,14 @@ import { join } from "node:path";
 import { type Instance, instance, type Parameters } from "../harness/instance.ts";
 import { SmtpClient } from "../harness/smtp-client.ts";
 import { pause, until } from "../harness/until.ts";
+import { finalVerdict } from "./final-verdict.ts";
 import { Ledger } from "./ledger.ts";
 import { makeParcel } from "./parcel.ts";
 import { PowerDisk, whyNoPowerDisk } from "./power-disk.ts";
 import { Random } from "./random.ts";
 import { Recorder } from "./recorder.ts";
-import { searchSpool } from "./spool-search.ts";
 import { Traffic } from "./traffic.ts";
-import { judge, type Kill } from "./verdict.ts";
+import type { Kill } from "./verdict.ts";
 
 export interface PowerCutOptions {
   readonly seed: number;
@@ -108,17 +108,10 @@ async function loadedCuts({ seed, rounds, progress }: PowerCutOptions): Promise<
   const violations: string[] = [];
   await sces.drained(90_000).catch((error) => violations.push((error as Error).message));
   await sces.stop();
-  const contents = searchSpool(sces.spool);
-  ledger.close();
-  const verdict = judge({
-    ledger: [...ledger.entries.values()],
-    deliveries: recorder.deliveries,
-    returns: recorder.returns,
-    strangers: recorder.strangers,
-    queued: contents.tokens,
-    leftovers: contents.leftovers,
-    corrupt: contents.corrupt,
-    rubbish: ledger.rubbish,
+  const verdict = finalVerdict({
+    ledger,
+    recorder,
+    spool: sces.spool,
     kills,
     duplicateWindowMs: DUPLICATE_WINDOW_MS,
     lateMs: LATE_MS,

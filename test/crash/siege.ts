@@ -7,12 +7,12 @@ import { join } from "node:path";
 import { type Instance, instance } from "../harness/instance.ts";
 import { pause, until } from "../harness/until.ts";
 import { Administrator } from "./administrator.ts";
+import { finalVerdict } from "./final-verdict.ts";
 import { Ledger } from "./ledger.ts";
 import { Random } from "./random.ts";
 import { Recorder } from "./recorder.ts";
-import { searchSpool } from "./spool-search.ts";
 import { Traffic } from "./traffic.ts";
-import { judge, type Kill, type Verdict } from "./verdict.ts";
+import type { Kill, Verdict } from "./verdict.ts";
 
 /** All that can be killed, those first that mail passes. */
 export const PROCESS_NAMES = [
@@ -101,17 +101,10 @@ export async function siege(options: SiegeOptions): Promise<SiegeReport> {
   await drain(sces, options, violations);
   const status = await sces.stop();
   if (status !== 0) violations.push(`sces ended with status ${status}`);
-  const contents = searchSpool(sces.spool);
-  ledger.close();
-  const verdict = judge({
-    ledger: [...ledger.entries.values()],
-    deliveries: recorder.deliveries,
-    returns: recorder.returns,
-    strangers: recorder.strangers,
-    queued: contents.tokens,
-    leftovers: contents.leftovers,
-    corrupt: contents.corrupt,
-    rubbish: ledger.rubbish,
+  const verdict = finalVerdict({
+    ledger,
+    recorder,
+    spool: sces.spool,
     kills,
     duplicateWindowMs: DUPLICATE_WINDOW_MS,
     lateMs: LATE_MS,

@@ -11,9 +11,9 @@ import { pause } from "../../base/clock.ts";
 import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Verb } from "../../ipc/messages.ts";
+import { setApartSoon } from "../../service/set-apart.ts";
 import { listDrafts, removeDraft } from "../../spool/draft.ts";
 import { removeMessage, removeSecondName } from "../../spool/moves.ts";
-import { quarantine } from "../../spool/quarantine.ts";
 import { type Listed, listQueue } from "../../spool/scan.ts";
 import { type Desk, pathOf, reportOnce } from "./report-once.ts";
 
@@ -243,16 +243,6 @@ export class Returns {
 
   /** Returns whether it is no longer here. */
   #quarantine(name: string, why: string): boolean {
-    const { log, quarantined } = this.#options;
-    try {
-      const kept = quarantine("bounce", name, "bounce", why);
-      if (kept === undefined) return true;
-      log.warn(`saving corrupt file "${kept}" from queue "bounce" to queue "corrupt": ${why}`);
-      quarantined();
-      return true;
-    } catch (error) {
-      log.warn(`${name}: stays in bounce for now: ${messageOf(error)}`);
-      return false;
-    }
+    return setApartSoon("bounce", name, why, this.#options);
   }
 }

@@ -13,11 +13,11 @@ import type { Config } from "../../config/config.ts";
 import type { Verb } from "../../ipc/messages.ts";
 import type { Envelope } from "../../mail/envelope.ts";
 import type { Room } from "../../service/feeder.ts";
-import { readQueueFile } from "../../spool/file.ts";
+import { setApartSoon } from "../../service/set-apart.ts";
+import { readMessage } from "../../spool/file.ts";
 import { foreignInIncoming, moveToDrop } from "../../spool/foreign.ts";
-import { appendSynced } from "../../spool/journal.ts";
+import { appendIfThere } from "../../spool/journal.ts";
 import { moveMessage, removeMessage } from "../../spool/moves.ts";
-import { quarantine } from "../../spool/quarantine.ts";
 import { queuePath } from "../../spool/queues.ts";
 import { Scan } from "../../spool/scan.ts";
 import { sweepTemps } from "../../spool/temp.ts";
@@ -128,12 +128,7 @@ export class Incoming {
       }
       case "expire":
         this.#backlog.forget(id);
-        try {
-          await appendSynced(path, [{ kind: "expire", time: Date.now() }]);
-        } catch (error) {
-          if (error instanceof ScesError && error.code === "FILE_GONE") return false;
-          throw error;
-        }
+        if (!(await appendIfThere(path, [{ kind: "expire", time: Date.now() }]))) return false;
         this.appeared({ id });
         return true;
     }
@@ -159,7 +154,6 @@ export class Incoming {
     const { id } = waiting;
     try {
       const known = waiting.envelope === undefined ? this.#read(id) : (waiting as Required<Waiting>);
-      if (known === undefined) return;
       const { envelope, offset, length } = known;
       if (envelope !== undefined) {
         const match = matchHoldRules(this.#config, envelope);
@@ -184,34 +178,22 @@ export class Incoming {
 
   /** A message that no hint described. What has a history is passed on by its id alone: rules are for new mail. */
   #read(id: string): { envelope?: Envelope; offset: number; length: number } {
-    const file = readQueueFile(queuePath("incoming", id));
-    if (file.envelope.id !== id) throw new ScesError("FILE_DAMAGED", `its envelope is that of ${file.envelope.id}`);
+    const file = readMessage("incoming", id);
     const { offset, length } = file;
     if (file.records.length > 0 || file.unreadable > 0) return { offset, length };
     return { envelope: file.envelope, offset, length };
   }
 
   async #hold(id: string, reason: string): Promise<boolean> {
-    try {
-      await appendSynced(queuePath("incoming", id), [{ kind: "hold", time: Date.now(), reason: clean(reason, 500) }]);
-    } catch (error) {
-      if (error instanceof ScesError && error.code === "FILE_GONE") return false;
-      throw error;
-    }
+    const record = { kind: "hold", time: Date.now(), reason: clean(reason, 500) } as const;
+    if (!(await appendIfThere(queuePath("incoming", id), [record]))) return false;
     const isHeld = moveMessage(id, "incoming", "hold");
     if (isHeld) this.#log.info(`${id}: placed on hold`);
     return isHeld;
   }
 
   #quarantine(name: string | Buffer, reason: string): void {
-    try {
-      const kept = quarantine("incoming", name, "cleanup", reason);
-      if (kept === undefined) return;
-      this.#log.warn(`saving corrupt file "${kept}" from queue "incoming" to queue "corrupt": ${reason}`);
-      this.#wake("corrupt");
-    } catch (error) {
-      this.#log.warn(`a damaged file stays in incoming for now: ${messageOf(error)}`);
-    }
+    setApartSoon("incoming", name, reason, { log: this.#log, quarantined: () => this.#wake("corrupt") });
   }
 }
 

@@ -12,10 +12,10 @@ import type { Verb } from "../../ipc/messages.ts";
 import type { JournalRecord } from "../../mail/journal.ts";
 import { foldJournal, nextDue } from "../../mail/state.ts";
 import type { Room } from "../../service/feeder.ts";
+import { setApartSoon } from "../../service/set-apart.ts";
 import { readQueueFile } from "../../spool/file.ts";
-import { appendRecords, appendSynced, setDue } from "../../spool/journal.ts";
+import { appendIfThere, appendRecords, setDue } from "../../spool/journal.ts";
 import { moveMessage, removeMessage } from "../../spool/moves.ts";
-import { quarantine } from "../../spool/quarantine.ts";
 import { queuePath } from "../../spool/queues.ts";
 import { Scan } from "../../spool/scan.ts";
 
@@ -89,12 +89,7 @@ export class Deferred {
       }
       case "flush":
         // Due now by its file too: a word that is lost with this process is no order.
-        try {
-          setDue(path, Date.now());
-        } catch (error) {
-          if (error instanceof ScesError && error.code === "FILE_GONE") return false;
-          throw error;
-        }
+        if (!isSetDue(path)) return false;
         break;
       case "requeue":
       case "expire":
@@ -109,14 +104,7 @@ export class Deferred {
 
   /** Writes an order down; false if the message is gone. Due now, also for a later scan. */
   async #note(path: string, record: JournalRecord): Promise<boolean> {
-    try {
-      await appendSynced(path, [record]);
-      setDue(path, Date.now());
-      return true;
-    } catch (error) {
-      if (error instanceof ScesError && error.code === "FILE_GONE") return false;
-      throw error;
-    }
+    return (await appendIfThere(path, [record])) && isSetDue(path);
   }
 
   /** A little work; returns whether there is more that can be done now. */
@@ -213,13 +201,17 @@ export class Deferred {
   }
 
   #quarantine(name: string, reason: string): void {
-    try {
-      const kept = quarantine("deferred", name, "defer", reason);
-      if (kept === undefined) return;
-      this.#log.warn(`saving corrupt file "${kept}" from queue "deferred" to queue "corrupt": ${reason}`);
-      this.#wake("corrupt");
-    } catch (error) {
-      this.#log.warn(`${name}: stays deferred for now: ${messageOf(error)}`);
-    }
+    setApartSoon("deferred", name, reason, { log: this.#log, quarantined: () => this.#wake("corrupt") });
+  }
+}
+
+/** Due now; false if it is gone. */
+function isSetDue(path: string): boolean {
+  try {
+    setDue(path, Date.now());
+    return true;
+  } catch (error) {
+    if (error instanceof ScesError && error.code === "FILE_GONE") return false;
+    throw error;
   }
 }

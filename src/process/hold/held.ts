@@ -12,10 +12,10 @@ import { clean } from "../../base/text.ts";
 import type { Verb } from "../../ipc/messages.ts";
 import type { JournalRecord, OrderRecord } from "../../mail/journal.ts";
 import { foldJournal } from "../../mail/state.ts";
-import { type QueueFile, readQueueFile } from "../../spool/file.ts";
-import { appendSynced } from "../../spool/journal.ts";
+import { setApart } from "../../service/set-apart.ts";
+import { type QueueFile, readMessage } from "../../spool/file.ts";
+import { appendIfThere } from "../../spool/journal.ts";
 import { moveMessage, removeMessage } from "../../spool/moves.ts";
-import { quarantine } from "../../spool/quarantine.ts";
 import { queuePath } from "../../spool/queues.ts";
 import { listQueue } from "../../spool/scan.ts";
 
@@ -134,22 +134,14 @@ export class Held {
   }
 
   /** False if the message is gone. */
-  async #note(id: string, record: JournalRecord): Promise<boolean> {
-    try {
-      await appendSynced(queuePath("hold", id), [record]);
-      return true;
-    } catch (error) {
-      if (error instanceof ScesError && error.code === "FILE_GONE") return false;
-      throw error;
-    }
+  #note(id: string, record: JournalRecord): Promise<boolean> {
+    return appendIfThere(queuePath("hold", id), [record]);
   }
 
   /** Undefined if it is gone, or damaged and therefore in quarantine now. */
   #read(id: string): QueueFile | undefined {
     try {
-      const file = readQueueFile(queuePath("hold", id));
-      if (file.envelope.id === id) return file;
-      this.#quarantine(id, `its envelope is that of ${file.envelope.id}`);
+      return readMessage("hold", id);
     } catch (error) {
       if (!(error instanceof ScesError)) throw error;
       if (error.code === "FILE_DAMAGED") this.#quarantine(id, error.message);
@@ -159,10 +151,7 @@ export class Held {
   }
 
   #quarantine(name: string, reason: string): void {
-    const kept = quarantine("hold", name, "hold", reason);
-    if (kept === undefined) return;
-    this.#log.warn(`saving corrupt file "${kept}" from queue "hold" to queue "corrupt": ${reason}`);
-    this.#options.quarantined();
+    setApart("hold", name, reason, this.#options);
   }
 }
 

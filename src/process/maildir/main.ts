@@ -38,9 +38,7 @@ const DELIVERIES_AT_ONCE = 10; // each waits for the disk
 const MEMORY_BYTES = 64 * 1024;
 
 runService("maildir", (context) => {
-  const own = context.config.transports.filter((transport) => transport.agent === "maildir");
   return runAgent(context, {
-    transports: ["maildir", ...own.map((transport) => transport.name)],
     credit: context.alone ? 1 : DELIVERIES_AT_ONCE,
     deliver: (delivery, hooks) =>
       deliverLocally(delivery, {

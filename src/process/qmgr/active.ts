@@ -15,9 +15,9 @@ import type { Attempt } from "../../mail/attempt.ts";
 import { deliveryLine } from "../../mail/log-line.ts";
 import type { DeleteRecord, HoldRecord, OrderRecord } from "../../mail/journal.ts";
 import { foldJournal } from "../../mail/state.ts";
-import { readQueueFile } from "../../spool/file.ts";
+import { setApartSoon } from "../../service/set-apart.ts";
+import { readMessage } from "../../spool/file.ts";
 import { appendRecords, appendSynced } from "../../spool/journal.ts";
-import { quarantine } from "../../spool/quarantine.ts";
 import { queuePath } from "../../spool/queues.ts";
 import { listQueue } from "../../spool/scan.ts";
 import { conclude, concludeTrouble, type Fate } from "./conclude.ts";
@@ -31,6 +31,7 @@ const RETRY_MS = 1000;
 const ORPHAN_AGE_MS = 10_000;
 /** Deaths of a process that held nothing but this message, after which it is damage. */
 const DEATHS = 3;
+const KILLER = `${DEATHS} processes died while they held nothing but this message`;
 
 interface OldReport {
   readonly results: readonly Attempt[];
@@ -138,7 +139,6 @@ export class Active {
     // A single recipient that was sent has no record: the file must be gone first.
     if (report.recorded && message.recipients.length > 1) ack();
     else message.acks.push(ack);
-    for (const recipient of entry.recipients) recipient.phase = "done";
     if (report.damaged !== undefined) message.damage = report.damaged;
     for (const attempt of report.results) message.apply(attempt);
     if (!report.recorded && report.damaged === undefined) {
@@ -172,14 +172,14 @@ export class Active {
     message.records = [];
     void appendSynced(queuePath("active", message.id), records).catch(() => message.records.unshift(...records));
     if (message.deathsAlone < DEATHS) return;
-    message.damage = `${DEATHS} processes died while they held nothing but this message`;
+    message.damage = KILLER;
     this.#withdraw(message);
   }
 
   /** The agent may have died between writing an outcome down and telling of it. */
   #applyRecorded(message: ActiveMessage): void {
     try {
-      for (const record of readQueueFile(queuePath("active", message.id)).records) {
+      for (const record of readMessage("active", message.id).records) {
         if (record.kind !== "attempt") continue;
         const recipient = message.recipients[record.recipient];
         if (recipient?.status === "waiting" && record.attempt > recipient.attempts) message.apply(record);
@@ -195,7 +195,6 @@ export class Active {
     message.pending -= 1;
     const now = Date.now();
     for (const recipient of entry.recipients) {
-      recipient.phase = "done";
       const attempt: Attempt = {
         kind: "attempt",
         recipient: recipient.index,
@@ -255,8 +254,7 @@ export class Active {
 
   #load(id: string, feeder: string): void {
     try {
-      const file = readQueueFile(queuePath("active", id));
-      if (file.envelope.id !== id) throw new ScesError("FILE_DAMAGED", `its envelope is that of ${file.envelope.id}`);
+      const file = readMessage("active", id);
       if (file.unreadable > 0)
         this.#log.warn(`${id}: ${file.unreadable} journal records cannot be read and are passed over`);
       const state = foldJournal(file.envelope, file.records);
@@ -294,14 +292,7 @@ export class Active {
   }
 
   #quarantine(name: string, reason: string): void {
-    try {
-      const kept = quarantine("active", name, "qmgr", reason);
-      if (kept === undefined) return;
-      this.#log.warn(`saving corrupt file "${kept}" from queue "active" to queue "corrupt": ${reason}`);
-      this.#events.wake("corrupt");
-    } catch (error) {
-      this.#log.warn(`${name}: stays in active for now: ${messageOf(error)}`);
-    }
+    setApartSoon("active", name, reason, { log: this.#log, quarantined: () => this.#events.wake("corrupt") });
   }
 
   #start(message: ActiveMessage): void {
@@ -309,7 +300,7 @@ export class Active {
     this.#messages.set(id, message);
     this.#log.info(`${id}: from=<${envelope.sender}>, size=${length}, nrcpt=${recipients.length} (queue active)`);
     if (message.deathsAlone >= DEATHS) {
-      message.damage = `${DEATHS} processes died while they held nothing but this message`;
+      message.damage = KILLER;
     } else if (!message.forcedExpire && message.intent === undefined) {
       this.#scheduler?.enqueue(message);
     }

@@ -9,10 +9,10 @@ import type { Attempt } from "../../mail/attempt.ts";
 import { type BackoffLimits, isExpired, nextAttempt } from "../../mail/backoff.ts";
 import type { JournalRecord } from "../../mail/journal.ts";
 import { reportsOwed, wantsDelay } from "../../mail/owed.ts";
+import { setApart } from "../../service/set-apart.ts";
 import { reportRules } from "../../service/report-rules.ts";
 import { appendRecords, appendSynced, setDue } from "../../spool/journal.ts";
 import { addSecondName, moveMessage, removeMessage } from "../../spool/moves.ts";
-import { quarantine } from "../../spool/quarantine.ts";
 import { queuePath } from "../../spool/queues.ts";
 import type { ActiveMessage, ActiveRecipient } from "./message.ts";
 
@@ -116,12 +116,8 @@ async function write(message: ActiveMessage, more: readonly JournalRecord[], syn
 }
 
 function toCorrupt(message: ActiveMessage, why: string, options: ConcludeOptions): Fate {
-  const { id } = message;
-  const name = quarantine("active", id, "qmgr", why);
-  if (name === undefined) return "gone";
-  options.log.warn(`saving corrupt file "${id}" from queue "active" to queue "corrupt": ${why}`);
-  options.wake("corrupt");
-  return "corrupt";
+  const quarantined = () => options.wake("corrupt");
+  return setApart("active", message.id, why, { log: options.log, quarantined }) ? "corrupt" : "gone";
 }
 
 export function limitsFor(message: ActiveMessage, config: Config): BackoffLimits {

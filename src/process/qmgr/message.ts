@@ -1,9 +1,9 @@
 /**
- * A message in active/, in memory. A recipient is in one of these phases while its message is here:
+ * A message in active/, in memory. A waiting recipient stands in one of these places:
  *
- *   done    not to be tried in this round: decided earlier, or tried      -> the message is concluded when all are
- *   todo    in an entry at its destination                                -> out, or done when suspended or withdrawn
- *   out     with an agent                                                 -> done with its report, todo if the agent died
+ *   in line  in an entry at its destination (`inLine`)     -> out; nowhere, when suspended or withdrawn
+ *   out      in an entry with an agent                     -> nowhere with its report; in line if the agent died
+ *   nowhere  tried in this round, or not to be tried       -> the message is concluded when all are (`pending` is 0)
  */
 import type { Attempt } from "../../mail/attempt.ts";
 import type { Envelope } from "../../mail/envelope.ts";
@@ -17,7 +17,6 @@ export interface ActiveRecipient extends RecipientState {
   last?: Attempt;
   warned: boolean;
   settled: readonly ReportAction[];
-  phase: "done" | "todo" | "out";
 }
 
 /** What an administrator wants done with a message as soon as no agent holds it. */
@@ -74,8 +73,8 @@ export class ActiveMessage {
     this.recipients = envelope.recipients.map((_, index) => {
       const known = state?.recipients[index];
       return known === undefined
-        ? { index, status: "waiting", attempts: 0, scheduled: false, warned: false, settled: [], phase: "done" }
-        : { ...known, index, phase: "done" };
+        ? { index, status: "waiting", attempts: 0, scheduled: false, warned: false, settled: [] }
+        : { ...known, index };
     });
   }
 

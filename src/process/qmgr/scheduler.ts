@@ -76,7 +76,6 @@ export class Scheduler {
     for (const entry of message.inLine) {
       entry.isWithdrawn = true;
       message.pending -= 1;
-      for (const recipient of entry.recipients) recipient.phase = "done";
     }
     message.inLine.clear();
   }
@@ -85,7 +84,6 @@ export class Scheduler {
   returned(entry: Entry, isWanted: boolean): void {
     entry.destination.busy -= 1;
     entry.message.pending -= 1;
-    for (const recipient of entry.recipients) recipient.phase = "done";
     const recipients = isWanted ? entry.recipients.filter((recipient) => recipient.status === "waiting") : [];
     if (recipients.length > 0) this.#add({ ...entry, recipients, isWithdrawn: false });
     this.#list(entry.destination);
@@ -200,7 +198,6 @@ export class Scheduler {
     const { message, destination } = entry;
     message.pending += 1;
     message.inLine.add(entry);
-    for (const recipient of entry.recipients) recipient.phase = "todo";
     if (message.isSuspect) {
       this.#lane(destination.transport).suspects.push(entry);
     } else {
@@ -322,7 +319,6 @@ function describe(job: number, entry: Entry): Deliver {
     nexthop: destination.nexthop,
     sender: envelope.sender,
     recipients: recipients.map((recipient) => {
-      recipient.phase = "out";
       const known = envelope.recipients[recipient.index];
       return { address: "", ...known, index: recipient.index, attempt: recipient.attempts + 1 };
     }),

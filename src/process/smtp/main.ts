@@ -46,9 +46,7 @@ runService("smtp", (context) => {
     log,
     openContent: (delivery) => openContent(queuePath("active", delivery.id), MEMORY_BYTES),
   });
-  const own = config.transports.filter((transport) => transport.agent === "smtp").map((transport) => transport.name);
   return runAgent(context, {
-    transports: ["smtp", ...own],
     credit: context.alone ? 1 : DELIVERIES_AT_ONCE,
     deliver: (delivery, hooks, signal) => deliverer.deliver(delivery, hooks, signal),
     reload: (next) => deliverer.reload(next),
