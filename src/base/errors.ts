@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   FILE_GONE: "a queue file is not where it was seen",
   NOT_RUNNING: "the mail system is not running",
   NO_ANSWER: "the queue manager does not answer",
+  TABLE_UNREADABLE: "a lookup table cannot be read",
   USAGE: "the command line is wrong",
 } as const;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Deadline } from "../../src/process/smtp/deadline.ts";
 import { isHostName, parseNexthop } from "../../src/process/smtp/nexthop.ts";
-import { TtlCache } from "../../src/process/smtp/ttl-cache.ts";
+import { TtlCache } from "../../src/dns/ttl-cache.ts";
 
 describe("next hops", () => {
   test.each([

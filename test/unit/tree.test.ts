@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { QUEUES } from "../../src/spool/queues.ts";
 
 /** The layers of ARCHITECTURE.md, from the top. Imports point down, never sideways. */
-const LAYERS = [["process", "command"], ["service"], ["spool", "ipc"], ["config", "mail"], ["base"]] as const;
+const LAYERS = [["process", "command"], ["service"], ["spool", "ipc", "dns"], ["config", "mail"], ["base"]] as const;
 const FORBIDDEN_FILES = /^(utils?|helpers?|types?|lib|index|common|misc|constants)\.ts$/;
 const MANUAL = ["NAME", "DESCRIPTION", "SECURITY", "FILES", "PARAMETERS", "BUGS"];
 const MOST_LINES = 400;

@@ -8,7 +8,7 @@ import type { Content } from "../../spool/file.ts";
 import { ConnectionCache } from "./connection-cache.ts";
 import { Connector } from "./connector.ts";
 import { Delivery, type DeliveryHooks, type Done, type Lane } from "./delivery.ts";
-import { Dns } from "./dns.ts";
+import { Dns } from "../../dns/dns.ts";
 import { Router } from "./route.ts";
 import { settingsOf } from "./settings.ts";
 

@@ -6,7 +6,7 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { clean } from "../../base/text.ts";
-import type { Answer, Dns, Mx } from "./dns.ts";
+import type { Answer, Dns, Mx } from "../../dns/dns.ts";
 import { isHostName, parseNexthop } from "./nexthop.ts";
 import type { Verdict } from "./verdict.ts";
 

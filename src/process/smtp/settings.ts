@@ -2,7 +2,7 @@
 import type { Config } from "../../config/config.ts";
 import { parseEndpoint } from "../../config/endpoint.ts";
 import type { CacheLimits } from "./connection-cache.ts";
-import type { DnsOptions } from "./dns.ts";
+import type { DnsOptions } from "../../dns/dns.ts";
 import type { RouteOptions } from "./route.ts";
 import type { SessionTimeouts, TlsLevel } from "./session.ts";
 import type { TransactionTimeouts } from "./transaction.ts";

@@ -1,13 +1,13 @@
 /**
- * Name lookups for the SMTP client, on c-ares: MX records and addresses, each answer one of three: found, known not
+ * Name lookups, on c-ares: MX records and addresses, each answer one of three: found, known not
  * to be there, or try again. Answers are kept as long as their TTL says, within bounds.
  *
  * c-ares says nothing of the TTL of MX records and answers a loop of CNAMEs with an empty list and no error.
  */
 import { lookup, Resolver } from "node:dns/promises";
 import { isIP } from "node:net";
-import { systemClock } from "../../base/clock.ts";
-import { errnoOf } from "../../base/errors.ts";
+import { systemClock } from "../base/clock.ts";
+import { errnoOf } from "../base/errors.ts";
 import { TtlCache } from "./ttl-cache.ts";
 
 export type Answer<T> =

@@ -1,0 +1,43 @@
+/** The lookup tables that the settings name: can they be read, by those who will, and is every line of them understood. */
+import { statSync } from "node:fs";
+import { messageOf, ScesError } from "../../base/errors.ts";
+import type { User } from "../../base/user.ts";
+import type { Config } from "../../config/config.ts";
+import { maps, tableName, type TableSpec } from "../../config/maps.ts";
+import { PARAMETER_NAMES, parameterOf } from "../../config/parameters.ts";
+import { readTable } from "../../config/tables.ts";
+import type { Finding } from "./finding.ts";
+
+/** Every table once, with the parameters that name it. */
+export function checkTables(config: Config, owner: User | undefined): Finding[] {
+  const users = new Map<string, { readonly spec: TableSpec; readonly names: string[] }>();
+  for (const name of PARAMETER_NAMES) {
+    if (parameterOf(name).kind !== maps) continue;
+    for (const spec of config[name] as unknown as readonly TableSpec[]) {
+      const known = users.get(tableName(spec));
+      if (known === undefined) users.set(tableName(spec), { spec, names: [name] });
+      else known.names.push(name);
+    }
+  }
+  return [...users.values()].flatMap(({ spec, names }) => [...checkTable(names.join(", "), spec, owner)]);
+}
+
+/** `name`: of the parameter. `owner`: the user as whom the processes will run, if it is another than ours. */
+export function* checkTable(name: string, spec: TableSpec, owner: User | undefined): Generator<Finding> {
+  try {
+    for (const { line, text } of readTable(spec).problems) {
+      const place = line > 0 ? `, line ${line}` : "";
+      yield { severity: "error", text: `${name}: ${tableName(spec)}${place}: ${text}` };
+    }
+  } catch (error) {
+    if (!(error instanceof ScesError)) throw error;
+    yield { severity: "error", text: `${name}: ${messageOf(error)}: make it, or take it out of main.cf` };
+    return;
+  }
+  if (owner === undefined || spec.type === "inline" || spec.type === "static") return;
+  const { mode, uid, gid } = statSync(spec.name);
+  const isReadable = (uid === owner.uid && (mode & 0o400) > 0) || (gid === owner.gid && (mode & 0o040) > 0);
+  if (!isReadable && (mode & 0o004) === 0) {
+    yield { severity: "error", text: `${name}: ${spec.name} cannot be read by the mail_owner: chgrp or chmod it` };
+  }
+}
