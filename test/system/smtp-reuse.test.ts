@@ -67,9 +67,11 @@ test.each([
   ["hangs up on RCPT", { rcpt: [{}, { reply: "", end: "reset" }, {}] }],
   ["hangs up on DATA", { data: [{}, { reply: "", end: "close" }, {}] }],
   ["says 421 to MAIL", { mail: ["250 ok", { reply: "421 4.4.2 enough", end: "close" }, "250 ok"] }],
+  ["talks nonsense to MAIL", { mail: ["250 ok", "what", "250 ok"] }],
+  ["is half open at MAIL", { mail: ["250 ok", { reply: "", end: "hang" }, "250 ok"] }],
 ] as const)("a used connection that %s costs no attempt either", async (_, answers) => {
   await using sink = await destination(answers);
-  await using smtp = agent();
+  await using smtp = agent({ smtp_mail_timeout: "100ms" });
   await smtp.send(`[127.0.0.1]:${sink.port}`);
   const { attempts, fault, dots } = await smtp.send(`[127.0.0.1]:${sink.port}`);
   expect(attempts).toMatchObject([{ outcome: "sent" }]);
@@ -88,13 +90,27 @@ test("a used connection that is lost after the final dot costs an attempt", asyn
   expect(sink.connections).toBe(2 - 1);
 });
 
-test("an unasked word on an unused connection ends it", async () => {
-  await using sink = await destination({ dot: { reply: "250 2.0.0 Ok" } });
+test.each(["421 4.4.2 idle too long", "250 2.0.0 Ok", "what"])(
+  "said unasked on an unused connection, %j ends it",
+  async (word) => {
+    await using sink = await destination();
+    await using smtp = agent();
+    await smtp.send(`[127.0.0.1]:${sink.port}`);
+    sink.say(`${word}\r\n`);
+    await until("the connection to be forgotten", () => smtp.deliverer.idleConnections === 0);
+    expect((await smtp.send(`[127.0.0.1]:${sink.port}`)).attempts).toMatchObject([{ outcome: "sent" }]);
+  },
+);
+
+test("half a line said unasked is not taken for the beginning of the next reply", async () => {
+  await using sink = await destination();
+  await using other = await destination();
   await using smtp = agent();
   await smtp.send(`[127.0.0.1]:${sink.port}`);
-  sink.say("421 4.4.2 idle too long\r\n");
-  await until("the connection to be forgotten", () => smtp.deliverer.idleConnections === 0);
+  sink.say("550 5.7.1 ");
+  await smtp.send(`[127.0.0.1]:${other.port}`); // meanwhile it has been heard
   expect((await smtp.send(`[127.0.0.1]:${sink.port}`)).attempts).toMatchObject([{ outcome: "sent" }]);
+  expect(sink.connections).toBe(2);
 });
 
 test("a delivery that waits for its connection takes one that becomes free", async () => {

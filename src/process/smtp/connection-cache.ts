@@ -52,7 +52,8 @@ export class ConnectionCache {
       this.#count--;
       if (list.length === 0) this.#idle.delete(key);
       found.session.onTrouble = undefined;
-      if (found.until > now) return found.session;
+      // One that has begun to say something unasked would have it taken for the answer to MAIL.
+      if (found.until > now && found.session.isUsable) return found.session;
       found.session.leave();
     }
     return undefined;

@@ -14,6 +14,7 @@ import type { Host, Router } from "./route.ts";
 import type { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";
 import type { Mail } from "./envelope-commands.ts";
+import { isOneTooMany, wantsAnother } from "./too-many.ts";
 import { transact } from "./transaction.ts";
 import { ownVerdict, type Verdict } from "./verdict.ts";
 
@@ -139,31 +140,44 @@ export class Delivery {
 
   /** Gives the message to an open session. Returns whether that was found dead before. */
   async #over(session: Session): Promise<boolean> {
-    const { settings, cache } = this.#lane;
     const connectedAt = Date.now();
     session.limit(this.#due);
+    for (;;) {
+      const outcome = await this.#transact(session);
+      if (outcome.isStale) return true;
+      this.#connectedAt ??= connectedAt;
+      this.#fault = undefined;
+      if (!outcome.goesOn) return false;
+    }
+  }
+
+  /** `goesOn`: the session is kept for another transaction, with the recipients that were one too many for this one. */
+  async #transact(session: Session): Promise<{ readonly isStale: boolean; readonly goesOn: boolean }> {
+    const { settings, cache } = this.#lane;
     const recipients = this.#left;
+    let goesOn = false;
     const outcome = await transact(session, mailOf(this.#job, recipients, this.#content), {
       timeouts: settings.transaction,
       signal: this.#signal,
       pastFinalDot: this.#hooks.pastFinalDot,
-      done: () => cache.give(this.#key, session),
+      done: (verdicts) => {
+        goesOn = session.isUsable && wantsAnother(verdicts);
+        if (!goesOn) cache.give(this.#key, session);
+      },
     });
     this.#damaged = outcome.damaged;
     this.#left = recipients.filter((recipient, position) => {
       const verdict = outcome.verdicts[position];
       if (verdict === undefined) return true;
       const judged = { verdict, host: session.remote, session, use: outcome.use };
+      if (goesOn && isOneTooMany(verdict)) return true;
       // What one server puts off the next may take; but after the final dot that could only be a second copy.
       const isFinal = verdict.outcome !== "deferred" || verdict.state === "received";
       (isFinal ? this.#final : this.#passing).set(recipient.index, judged);
       if (!isFinal && this.#notes.at(-1) !== verdict.text) this.#notes.push(verdict.text);
       return !isFinal;
     });
-    if (outcome.isStale) return true;
-    this.#connectedAt ??= connectedAt;
-    this.#fault = undefined;
-    return false;
+    return { isStale: outcome.isStale, goesOn };
   }
 
   /** Holds for all who are left, unless a server has said something about them, or a later host does. */

@@ -28,7 +28,6 @@
  * BUGS
  *   A message with 8-bit content is returned by a next hop without 8BITMIME; there is no conversion yet.
  *   MX records are remembered for five minutes whatever their TTL, which c-ares does not tell.
- *   Recipients refused for being too many (452) wait for the next attempt, though another transaction would do.
  */
 import { openContent } from "../../spool/file.ts";
 import { queuePath } from "../../spool/queues.ts";

@@ -11,6 +11,7 @@ import type { DeliverRecipient } from "../../ipc/messages.ts";
 import { DotStuffer, plainEnd } from "./dot-stuffing.ts";
 import { type Mail, mailCommand, rcptCommand, unsendable } from "./envelope-commands.ts";
 import type { Session } from "./session.ts";
+import { forNow } from "./too-many.ts";
 import type { Awaited, Reply } from "./wire.ts";
 import { accepted, ownVerdict, refused, type Stage, type Trouble, troubled, type Verdict } from "./verdict.ts";
 
@@ -38,7 +39,8 @@ export interface TransactionOptions {
   readonly timeouts: TransactionTimeouts;
   readonly signal: AbortSignal;
   pastFinalDot(): void; // called before the lone dot goes out
-  done(): void; // called as soon as the session is free for the next message, or over
+  /** Called as soon as the session is free for the next message, or over. */
+  done(verdicts: Outcome["verdicts"]): void;
 }
 
 /** Never rejects. Afterwards the session is usable, or over. */
@@ -185,7 +187,7 @@ class Transaction {
     }
     if (this.#senderRefused) return;
     if (isPositive(reply)) this.#accepted++;
-    else this.#verdicts[position] ??= refused(this.#session.peer, reply.text, "rcpt");
+    else this.#verdicts[position] ??= forNow(refused(this.#session.peer, reply.text, "rcpt"));
   }
 
   #onData(reply: Reply): void {
@@ -314,10 +316,14 @@ class Transaction {
     this.#finish();
   }
 
-  /** A connection used before that is lost while no byte of the message is on it: others may do better. */
+  /**
+   * A connection used before that is lost while no byte of the message is on it: others may do better. So may they for
+   * one that is silent, or says anything but a reply, at the first command: it was dead or confused already.
+   */
   #onTrouble(trouble: Trouble, stage: Stage): void {
-    const isBeforeContent = stage === "rset" || stage === "mail" || stage === "rcpt" || stage === "data";
-    if (trouble.type === "lost" && this.#use > 1 && isBeforeContent) {
+    const isFirst = stage === "rset" || stage === "mail";
+    const isBeforeContent = isFirst || stage === "rcpt" || stage === "data";
+    if (this.#use > 1 && (isFirst || (trouble.type === "lost" && isBeforeContent))) {
       this.#finish(true);
       return;
     }
@@ -335,7 +341,7 @@ class Transaction {
     this.#session.onTrouble = undefined;
     this.#options.signal.removeEventListener("abort", this.#abort);
     if (this.#senderRefused) this.#session.needsReset = false;
-    this.#options.done();
+    this.#options.done(this.#verdicts);
     const outcome = {
       verdicts: this.#verdicts,
       use: this.#use,
