@@ -5,7 +5,7 @@
  *   door (smtpd, pickup, bounce, hold, corrupt) -> cleanup   new, appeared          <- flow
  *   feeder (cleanup, defer)                     -> qmgr      admitted               <- grant, scan, order
  *   owner (cleanup, defer, hold, bounce, corrupt) -> qmgr    done                   <- order
- *   agent (smtp, maildir)                       -> qmgr      inventory, report      <- deliver, ack
+ *   agent (smtp, maildir)                       -> qmgr      inventory, report      <- deliver, ack, remotes
  *   command (sces-queue, http)                  -> qmgr      command                <- reply, concluded
  *   command (sces)                              -> master    command                <- reply
  */
@@ -143,8 +143,29 @@ export interface Report {
   readonly id: string;
   readonly results: readonly Attempt[]; // one for each recipient of the delivery that was tried
   readonly fault?: string; // connection or handshake failed: negative feedback for the destination, in the log's words
+  readonly offlineMs?: number; // nothing was tried: every address is marked offline, the first for so long; `fault` says why
+  readonly remoteFaults?: readonly RemoteFault[]; // addresses that did not work, also where another one then did
   readonly recorded: boolean; // the results are in the journal and synced
   readonly damaged?: string; // the file cannot be read: why
+}
+/** A remote address that did not work. */
+export interface RemoteFault {
+  readonly address: string; // IP address
+  readonly port: number;
+  readonly host: string; // the name that led there
+  readonly type: "refused" | "connect" | "noaccess" | "lost" | "timeout";
+  readonly why: string; // the log's words
+}
+/** A remote address that is not to be tried. */
+export interface Offline extends RemoteFault {
+  readonly forMs: number; // from now on
+}
+/** From qmgr to its agents: changes of what is marked offline; lost with qmgr, whose successor begins with none. */
+export interface Remotes {
+  readonly type: "remotes";
+  readonly offline: readonly Offline[];
+  readonly online?: readonly { readonly address: string; readonly port: number }[];
+  readonly all?: true; // these and no others are offline
 }
 export interface Ack {
   readonly type: "ack";
@@ -171,5 +192,6 @@ export type Message =
   | Done
   | Deliver
   | Report
+  | Remotes
   | Ack
   | Inventory;

@@ -62,4 +62,5 @@ export interface Attempt {
   readonly tls?: string; // protocol and cipher, e.g. "TLSv1.3 TLS_AES_256_GCM_SHA384"; absent: in the clear
   readonly relayedDsn?: true; // the next hop took over our DSN promises (RFC 3461 5.2.1)
   readonly suspended?: true; // no attempt of its own: the destination was suspended; `attempt` did not grow
+  readonly until?: number; // ms since 1970, of a suspension: when it ends
 }

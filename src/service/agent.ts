@@ -8,18 +8,15 @@
  */
 import { spoolError } from "../base/errors.ts";
 import type { Client } from "../ipc/client.ts";
-import type { Deliver, Report } from "../ipc/messages.ts";
+import type { Deliver, Remotes, Report } from "../ipc/messages.ts";
 import type { Attempt } from "../mail/attempt.ts";
 import { deliveryLine } from "../mail/log-line.ts";
 import { appendRecords, appendSynced } from "../spool/journal.ts";
 import { queuePath } from "../spool/queues.ts";
 import type { Context, Service } from "./service.ts";
 
-export interface DeliveryResult {
-  readonly results: readonly Attempt[]; // one for each recipient of the delivery
-  readonly fault?: string; // connection or handshake failed: negative feedback
-  readonly damaged?: string; // the queue file cannot be read: why; then no results
-}
+/** What became of a delivery; damaged: then no results. */
+export type DeliveryResult = Pick<Report, "results" | "fault" | "offlineMs" | "remoteFaults" | "damaged">;
 
 export interface DeliveryHooks {
   /** The final dot is about to go out: from here on the delivery is carried to its end whatever happens. */
@@ -29,6 +26,8 @@ export interface DeliveryHooks {
 export interface AgentOptions {
   readonly credit: number; // deliveries at once
   deliver(delivery: Deliver, hooks: DeliveryHooks, signal: AbortSignal): Promise<DeliveryResult>;
+  /** qmgr's word on remote addresses that are not to be tried. */
+  remotes?(change: Remotes): void;
   reload?: NonNullable<Service["reload"]>;
   /** After the last delivery: close what is open. */
   stop?(): Promise<void> | void;
@@ -100,15 +99,7 @@ export function runAgent(context: Context, options: AgentOptions): Service {
       const recipient = delivery.recipients.find((one) => one.index === attempt.recipient);
       if (recipient !== undefined) log.info(deliveryLine(delivery.id, recipient, attempt));
     }
-    const told: Report = {
-      type: "report",
-      job: delivery.job,
-      id: delivery.id,
-      results: result.results,
-      recorded,
-      ...(result.fault === undefined ? {} : { fault: result.fault }),
-      ...(result.damaged === undefined ? {} : { damaged: result.damaged }),
-    };
+    const told: Report = { type: "report", job: delivery.job, id: delivery.id, ...result, recorded };
     unacknowledged.set(delivery.job, told);
     if (introduced) client?.send(told);
   }
@@ -127,6 +118,8 @@ export function runAgent(context: Context, options: AgentOptions): Service {
         } else if (message.type === "ack") {
           for (const job of message.jobs) unacknowledged.delete(job);
           if (running.size === 0 && unacknowledged.size === 0) context.idle();
+        } else if (message.type === "remotes") {
+          options.remotes?.(message);
         }
       },
       onClose() {

@@ -50,7 +50,8 @@ test.each(STAGES)("silence at %s ends at the deadline of that command", async (_
     { [step]: { reply: "", end: "hang" } },
     { [`smtp_${names[step]}_timeout`]: "80ms" },
   );
-  expect(attempt).toMatchObject({ type: "timeout", outcome: "deferred", dsn: "4.4.2", state });
+  const type = step === "greeting" ? "noaccess" : "timeout";
+  expect(attempt).toMatchObject({ type, outcome: "deferred", dsn: "4.4.2", state });
   expect(attempt?.text).toBe(`conversation with ${H} timed out while ${doing}`);
   expect(fault).toBe(isFault ? attempt?.text : undefined);
 });
@@ -94,11 +95,11 @@ test("a refused connection is logged and reported as Postfix does", async () => 
   expect(fault).toBe(text);
 });
 
-test("a source address that is not ours is our fault, and for now", async () => {
+test("a source address that is not ours returns the mail, as no wait makes it ours", async () => {
   await using sink = await destination();
   await using smtp = agent({ smtp_bind_address: "192.0.2.77" });
   const { attempts } = await smtp.send(`[127.0.0.1]:${sink.port}`);
-  expect(attempts).toMatchObject([{ type: "bind", outcome: "deferred", dsn: "4.3.5" }]);
+  expect(attempts).toMatchObject([{ type: "bind", outcome: "bounced", dsn: "5.3.5" }]);
 });
 
 test("the source address is the one that is set", async () => {

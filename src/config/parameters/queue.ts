@@ -150,6 +150,27 @@ export const scheduling = {
     How many times as many connections as the concurrency of a destination must fail in a row before it is left alone
     for minimal_backoff_time and its mail is put off.`,
   ),
+  remote_offline_time: row(
+    time(),
+    "$minimal_backoff_time",
+    `
+    How long a remote address is left alone that refuses connections, does not answer, or does not greet us properly.
+    Other addresses of the same domain go on. A delivery over a connection that was open already ends it earlier, as
+    does a flush. 0: never.`,
+  ),
+  remote_failure_limit: row(
+    integer(1, 1000),
+    "3",
+    `
+    How many connections to a remote address must be lost, or fall silent, within remote_failure_time for it to be left
+    alone too.`,
+  ),
+  remote_failure_time: row(
+    time(),
+    "60s",
+    `
+    The time for remote_failure_limit.`,
+  ),
   default_destination_recipient_limit: row(
     integer(1, 100_000),
     "50",

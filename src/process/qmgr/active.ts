@@ -190,7 +190,7 @@ export class Active {
   }
 
   /** The destination is suspended: its recipients are deferred untried. */
-  onSuspended(entry: Entry, why: string): void {
+  onSuspended(entry: Entry, why: string, until: number): void {
     const { message } = entry;
     message.pending -= 1;
     const now = Date.now();
@@ -207,6 +207,7 @@ export class Active {
         description: why,
         delays: [message.queuedMs - message.envelope.arrival, now - message.queuedMs, 0, 0],
         suspended: true,
+        until,
       };
       message.apply(attempt);
       message.records.push(attempt);

@@ -7,7 +7,7 @@
  *   gone      what it held is handed out again
  */
 import type { Link } from "../../ipc/link.ts";
-import type { Deliver, Report } from "../../ipc/messages.ts";
+import type { Deliver, Message, Report } from "../../ipc/messages.ts";
 import type { Entry } from "./destination.ts";
 
 interface Job {
@@ -153,6 +153,11 @@ export class Agents {
     this.#lastJob += 1;
     agent.jobs.set(this.#lastJob, { number: this.#lastJob, entry });
     agent.link?.send(describe(this.#lastJob));
+  }
+
+  /** Says something to all that are there. */
+  tell(message: Message): void {
+    for (const agent of this.#byPid.values()) agent.link?.send(message);
   }
 
   /** How the agent with this pid has ended, if master said so before the agent could say that it was there. */

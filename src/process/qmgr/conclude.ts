@@ -87,11 +87,19 @@ async function postpone(message: ActiveMessage, isOwed: boolean, options: Conclu
     return "held";
   }
   const first = message.firstDeferredMs ?? now;
-  const next = nextAttempt(now, message.envelope.arrival, first, limitsFor(message, config));
+  const next = Math.min(
+    nextAttempt(now, message.envelope.arrival, first, limitsFor(message, config)),
+    ...resumed(message),
+  );
   await write(message, [{ kind: "schedule", time: now, next }]);
   nameInBounce(message, isOwed, options);
   setDue(path, next);
   return moveMessage(id, "active", "deferred") ? "deferred" : "gone";
+}
+
+/** When suspensions end because of which recipients were not tried. */
+function resumed(message: ActiveMessage): number[] {
+  return message.recipients.flatMap(({ status, last }) => (status === "waiting" ? (last?.until ?? []) : []));
 }
 
 function nameInBounce(message: ActiveMessage, isOwed: boolean, options: ConcludeOptions): void {
@@ -153,7 +161,14 @@ function expire(message: ActiveMessage, log: Log, now: number): void {
 function expiredAttempt(recipient: ActiveRecipient, now: number): Attempt {
   const { last, index, attempts } = recipient;
   const told = last ?? { dsn: "4.4.7", text: "message expired before it was tried" };
-  const { relayedDsn: _, suspended: __, use: ___, delays: ____, ...kept } = { ...told } as Partial<Attempt>;
+  const {
+    relayedDsn: _,
+    suspended: __,
+    until: _____,
+    use: ___,
+    delays: ____,
+    ...kept
+  } = { ...told } as Partial<Attempt>;
   return {
     ...kept,
     kind: "attempt",

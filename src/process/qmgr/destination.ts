@@ -4,7 +4,8 @@
  * connection that fails takes it away, and when whole cohorts fail the destination is dead: its mail waits, other
  * mail does not.
  *
- *   alive      entries are handed out, `busy` at most `window`     -> suspended when fail cohorts reach the limit
+ *   alive      entries are handed out, `busy` at most `window`     -> suspended when fail cohorts reach the limit, or
+ *              when all of its addresses are marked offline (remotes.ts)
  *   suspended  nothing is handed out until `suspendedUntilMs`      -> alive, with the first window again; earlier when
  *              a delivery that was out already succeeds
  */
@@ -91,11 +92,7 @@ export class Destination {
   failed(why: string, untilMs: number): boolean {
     if (this.isSuspended) return false;
     this.#failCohorts += 1 / this.window;
-    if (this.#failCohorts >= this.limits.failedCohorts) {
-      this.suspendedUntilMs = untilMs;
-      this.suspendedWhy = why;
-      return true;
-    }
+    if (this.#failCohorts >= this.limits.failedCohorts) return this.suspend(why, untilMs);
     const step = amount(this.limits.negative, this.window);
     this.#failure -= step;
     while (this.#failure - step / 2 < 0) {
@@ -105,6 +102,14 @@ export class Destination {
     }
     this.window = Math.max(1, this.window);
     return false;
+  }
+
+  /** None of its hosts is to be tried. Returns whether that is new. */
+  suspend(why: string, untilMs: number): boolean {
+    if (this.isSuspended) return false;
+    this.suspendedUntilMs = untilMs;
+    this.suspendedWhy = why;
+    return true;
   }
 
   resume(): void {

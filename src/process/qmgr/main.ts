@@ -15,19 +15,22 @@
  *   qmgr_message_active_limit, queue_run_delay, minimal_backoff_time, maximal_backoff_time, maximal_queue_lifetime,
  *   bounce_queue_lifetime, delay_warning_time, *_destination_concurrency_limit, initial_destination_concurrency,
  *   *_destination_concurrency_positive_feedback, *_negative_feedback, *_failed_cohort_limit,
- *   *_destination_recipient_limit, *_destination_rate_delay, agent_report_timeout, spool_sync_interval, spool_reserve
+ *   *_destination_recipient_limit, *_destination_rate_delay, remote_offline_time, remote_failure_limit,
+ *   remote_failure_time, agent_report_timeout, spool_sync_interval, spool_reserve
  * BUGS
  *   Messages to one destination go in the order in which they came; one with very many recipients is not overtaken.
  */
 import { DirSync } from "../../base/dir-sync.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Link } from "../../ipc/link.ts";
-import type { Message } from "../../ipc/messages.ts";
+import type { Config } from "../../config/config.ts";
+import type { Message, Report } from "../../ipc/messages.ts";
 import { type Context, runService, type Service } from "../../service/service.ts";
 import { makeReserve } from "../../spool/reserve.ts";
 import { Active } from "./active.ts";
 import { Agents } from "./agents.ts";
 import { Commands } from "./commands.ts";
+import { type RemoteLimits, Remotes } from "./remotes.ts";
 import { Room } from "./room.ts";
 import { Scheduler } from "./scheduler.ts";
 
@@ -44,9 +47,11 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     wake,
     onConcluded: (message, fate) => commands.concluded(message, fate),
   });
+  const remotes = new Remotes(remoteLimits(context.config));
   const agents = new Agents(context.agents, {
     onReport(entry, report, ack) {
-      scheduler.reported(entry, report.fault);
+      noteRemotes(report);
+      scheduler.reported(entry, report);
       active.onReport(entry, report, ack);
     },
     onOldReport: (report, ack) => active.remember(report, ack),
@@ -55,7 +60,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
   });
   const scheduler = new Scheduler(context.config, agents, {
     onWanted: (process, alone) => context.wake(process, alone),
-    onSuspended: (entry, why) => active.onSuspended(entry, why),
+    onSuspended: (entry, why, until) => active.onSuspended(entry, why, until),
   });
   active.scheduler = scheduler;
   const scan = (all: boolean) => links.get("defer")?.send({ type: "scan", ...(all ? { all: true as const } : {}) });
@@ -63,10 +68,33 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     active,
     wake,
     flushAll: () => scan(true),
-    resumeAll: () => scheduler.resumeAll(),
-    status: () => ({ active: active.size, busy: agents.busy, suspended: scheduler.suspensions() }),
+    resumeAll() {
+      remotes.resumeAll();
+      agents.tell({ type: "remotes", offline: [], all: true });
+      scheduler.resumeAll();
+    },
+    status: () => ({
+      active: active.size,
+      busy: agents.busy,
+      suspended: scheduler.suspensions(),
+      offline: remotes.marks(),
+    }),
     timeoutMs: () => context.config.command_timeout,
   });
+
+  /** The faults of a delivery come before its successes: it goes on to another address, not back. */
+  function noteRemotes({ remoteFaults = [], results }: Report): void {
+    for (const fault of remoteFaults) {
+      if (!remotes.faulted(fault)) continue;
+      const { offlineMs } = remotes.limits;
+      log.info(`${fault.host}[${fault.address}]:${fault.port} is offline for ${offlineMs / 1000}s: ${fault.why}`);
+      agents.tell({ type: "remotes", offline: [{ ...fault, forMs: offlineMs }] });
+    }
+    for (const { type, to: address, port } of results) {
+      if (type !== "success" || address === undefined || port === undefined) continue;
+      if (remotes.succeeded(address, port)) agents.tell({ type: "remotes", offline: [], online: [{ address, port }] });
+    }
+  }
 
   function receive(link: Link, message: Message): void {
     const name = link.peer?.name ?? "";
@@ -75,7 +103,10 @@ runService("qmgr", async (context: Context): Promise<Service> => {
         links.set(name, link);
         if (OWNERS.has(name)) commands.ownerConnected(name, link);
         if (FEEDERS.has(name)) room.connected(name, link);
-        if (message.credit !== undefined) agents.connected(link);
+        if (message.credit !== undefined) {
+          agents.connected(link);
+          link.send({ type: "remotes", offline: remotes.marks(), all: true });
+        }
         if (name === "defer") scan(false);
         break;
       case "admitted":
@@ -134,6 +165,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     reload(config) {
       active.config = config;
       scheduler.config = config;
+      remotes.limits = remoteLimits(config);
       room.limit = config.qmgr_message_active_limit;
       room.replenish();
       clearInterval(runTimer);
@@ -148,3 +180,8 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     },
   };
 });
+
+function remoteLimits(config: Config): RemoteLimits {
+  const { remote_offline_time, remote_failure_limit, remote_failure_time } = config;
+  return { offlineMs: remote_offline_time, failures: remote_failure_limit, withinMs: remote_failure_time };
+}

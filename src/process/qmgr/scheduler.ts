@@ -4,7 +4,7 @@
  */
 import { Fifo } from "../../base/fifo.ts";
 import type { Config } from "../../config/config.ts";
-import type { Deliver } from "../../ipc/messages.ts";
+import type { Deliver, Report } from "../../ipc/messages.ts";
 import type { Agent, Agents } from "./agents.ts";
 import { Destination, type Entry, type Limits } from "./destination.ts";
 import type { ActiveMessage, ActiveRecipient } from "./message.ts";
@@ -19,7 +19,7 @@ export interface SchedulerEvents {
   /** An agent process is needed: start it. */
   onWanted(process: string, alone: boolean): void;
   /** The entry's destination is suspended: it is not to be tried. */
-  onSuspended(entry: Entry, why: string): void;
+  onSuspended(entry: Entry, why: string, until: number): void; // ms since 1970
 }
 
 interface Lane {
@@ -91,16 +91,19 @@ export class Scheduler {
   }
 
   /** An agent reported: the destination's window moves. */
-  reported(entry: Entry, fault: string | undefined): void {
+  reported(entry: Entry, { fault, offlineMs }: Pick<Report, "fault" | "offlineMs">): void {
     const { destination } = entry;
     destination.busy -= 1;
     if (destination.limits.rateDelayMs > 0) this.#delay(destination);
     if (fault === undefined) {
       if (destination.isSuspended) this.#resume(destination); // it lives after all
       destination.succeeded();
-    } else if (destination.failed(fault, performance.now() + this.#config.minimal_backoff_time)) {
-      this.#suspend(destination);
-      this.#awaken(destination);
+    } else {
+      const untilMs = performance.now() + (offlineMs ?? this.#config.minimal_backoff_time);
+      if (offlineMs === undefined ? destination.failed(fault, untilMs) : destination.suspend(fault, untilMs)) {
+        this.#suspend(destination);
+        this.#awaken(destination);
+      }
     }
     this.#list(destination);
     this.#forget(destination);
@@ -229,7 +232,7 @@ export class Scheduler {
         }
         if (entry.isWithdrawn) continue;
         entry.message.inLine.delete(entry);
-        this.#events.onSuspended(entry, destination.suspendedWhy);
+        this.#events.onSuspended(entry, destination.suspendedWhy, Math.ceil(Date.now() + until - performance.now()));
       }
       setImmediate(slice);
     };

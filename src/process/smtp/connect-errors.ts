@@ -20,12 +20,15 @@ const CONNECT_ERRORS: Readonly<Record<string, string>> = {
   EAFNOSUPPORT: "Address family not supported by protocol",
   EINVAL: "Invalid argument",
 };
+/** Of these the server knows nothing. */
+const OURS = new Set(["EADDRNOTAVAIL", "EMFILE", "ENFILE", "EAFNOSUPPORT", "EINVAL"]);
 
 export function connectTrouble(error: Error & { originalCode?: string }, bindAddress: string): Trouble {
   const errno = error.originalCode ?? errnoOf(error);
   if (bindAddress !== "" && (errno === "EADDRNOTAVAIL" || errno === "EINVAL"))
     return { type: "bind", detail: bindAddress };
   const detail = CONNECT_ERRORS[errno] ?? clean(messageOf(error), 200);
+  if (OURS.has(errno)) return { type: "connect", detail, isOurs: true };
   return { type: errno === "ECONNREFUSED" ? "refused" : "connect", detail };
 }
 

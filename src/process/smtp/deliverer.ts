@@ -2,13 +2,15 @@
 import { ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
-import type { Deliver } from "../../ipc/messages.ts";
+import type { Deliver, Remotes } from "../../ipc/messages.ts";
 import type { Attempt } from "../../mail/attempt.ts";
+import type { DeliveryResult } from "../../service/agent.ts";
 import type { Content } from "../../spool/file.ts";
 import { ConnectionCache } from "./connection-cache.ts";
 import { Connector } from "./connector.ts";
-import { Delivery, type DeliveryHooks, type Done, type Lane } from "./delivery.ts";
+import { Delivery, type DeliveryHooks, type Lane } from "./delivery.ts";
 import { Dns } from "../../dns/dns.ts";
+import { OfflineList } from "./offline-list.ts";
 import { Router } from "./route.ts";
 import { settingsOf } from "./settings.ts";
 
@@ -21,7 +23,9 @@ export interface DelivererOptions {
 
 export interface Deliverer {
   /** Never rejects but for a broken invariant. Given up by the signal before the final dot: no results. */
-  deliver(delivery: Deliver, hooks: DeliveryHooks, signal: AbortSignal): Promise<Done>;
+  deliver(delivery: Deliver, hooks: DeliveryHooks, signal: AbortSignal): Promise<DeliveryResult>;
+  /** qmgr's word on addresses that are not to be tried. */
+  remotes(change: Remotes): void;
   /** Takes new settings; open connections, made by the old ones, are closed when they become free. */
   reload(config: Config): void;
   /** Closes what is open and unused. */
@@ -33,6 +37,7 @@ export interface Deliverer {
 export function createDeliverer(options: DelivererOptions): Deliverer {
   const { log } = options;
   let { config } = options;
+  const offline = new OfflineList();
   const lanes = new Map<string, Lane & { readonly dns: Dns }>();
 
   function laneOf(transport: string): Lane {
@@ -46,6 +51,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
         router: new Router(dns, settings.route),
         connector: new Connector(settings, log),
         cache: new ConnectionCache(settings.cache),
+        offline,
       };
       lanes.set(transport, lane);
     }
@@ -71,6 +77,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
         content.close();
       }
     },
+    remotes: (change) => offline.learn(change),
     reload(next) {
       config = next;
       closeLanes();
@@ -83,7 +90,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
 }
 
 /** A file that is damaged or gone is no attempt; one that cannot be read now may be later. */
-function unreadable(delivery: Deliver, error: unknown): Done {
+function unreadable(delivery: Deliver, error: unknown): DeliveryResult {
   if (!(error instanceof ScesError)) throw error;
   if (error.code !== "SPOOL_IO") return { results: [], damaged: error.message };
   const now = Date.now();

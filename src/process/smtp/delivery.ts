@@ -5,11 +5,13 @@
  * Attempt.
  */
 import type { Log } from "../../base/log.ts";
-import type { Deliver, DeliverRecipient } from "../../ipc/messages.ts";
+import type { Deliver, DeliverRecipient, RemoteFault } from "../../ipc/messages.ts";
 import type { Attempt } from "../../mail/attempt.ts";
+import type { DeliveryResult } from "../../service/agent.ts";
 import type { Content } from "../../spool/file.ts";
 import type { ConnectionCache } from "./connection-cache.ts";
 import type { Connector, Opened } from "./connector.ts";
+import type { OfflineList, OfflineMark } from "./offline-list.ts";
 import type { Host, Router } from "./route.ts";
 import type { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";
@@ -24,16 +26,11 @@ export interface Lane {
   readonly router: Router;
   readonly connector: Connector;
   readonly cache: ConnectionCache;
+  readonly offline: OfflineList;
 }
 
 export interface DeliveryHooks {
   pastFinalDot(): void;
-}
-
-export interface Done {
-  readonly results: readonly Attempt[];
-  readonly fault?: string;
-  readonly damaged?: string;
 }
 
 /** A verdict and where it comes from; absent parts: no host was reached. */
@@ -42,6 +39,7 @@ interface Judged {
   readonly host?: Host;
   readonly session?: Session;
   readonly use?: number;
+  readonly until?: number; // ms; not tried: the last of its hosts is offline so long
 }
 
 export class Delivery {
@@ -61,6 +59,8 @@ export class Delivery {
   #connectedAt: number | undefined; // wall clock; of the first session that was alive
   #damaged: string | undefined;
   #fault: string | undefined;
+  #offlineMs: number | undefined;
+  readonly #remoteFaults: RemoteFault[] = [];
 
   constructor(job: Deliver, lane: Lane, log: Log, content: Content, hooks: DeliveryHooks, signal: AbortSignal) {
     this.#job = job;
@@ -75,7 +75,7 @@ export class Delivery {
     this.#due = performance.now() + deliveryMs;
   }
 
-  async run(): Promise<Done> {
+  async run(): Promise<DeliveryResult> {
     const reused = this.#lane.cache.take(this.#key);
     let tried: Host | undefined;
     if (reused !== undefined && !(await this.#over(reused))) tried = reused.remote;
@@ -92,9 +92,10 @@ export class Delivery {
     const { router, settings } = this.#lane;
     const route = await router.route(this.#job.nexthop);
     if ("verdict" in route) return this.#lastWord({ verdict: route.verdict });
+    const hosts = this.#online(route.hosts);
     let sessions = tried === undefined ? 0 : 1;
     let isFirst = tried === undefined;
-    for (const host of route.hosts) {
+    for (const host of hosts) {
       if (host.address === tried?.address && host.port === tried.port) continue;
       if (!this.#goesOn || (settings.sessionLimit > 0 && sessions >= settings.sessionLimit)) return;
       this.#tellWhyNext();
@@ -104,6 +105,37 @@ export class Delivery {
       }
       if (await this.#try(host, route.byMx, isFirst)) sessions++;
       isFirst = false;
+    }
+  }
+
+  /** The hosts that may be tried. If all are marked offline, the recipients are put off untried. */
+  #online(hosts: readonly Host[]): readonly Host[] {
+    let first: { readonly mark: OfflineMark; readonly host: Host } | undefined; // that comes back
+    const online = hosts.filter((host) => {
+      const mark = this.#lane.offline.find(host.address, host.port);
+      if (mark !== undefined && mark.untilMs < (first?.mark.untilMs ?? Number.POSITIVE_INFINITY))
+        first = { mark, host };
+      return mark === undefined;
+    });
+    if (online.length > 0 || first === undefined) return online;
+    const { mark, host } = first;
+    const waitMs = Math.max(0, mark.untilMs - performance.now());
+    const text = `delivery temporarily suspended: ${mark.why}`;
+    const verdict = { ...ownVerdict("deferred", mark.type, "4.4.1", text, "connect"), description: mark.why };
+    this.#lastWord({ verdict, host, until: Date.now() + waitMs });
+    if (this.#connectedAt === undefined) {
+      this.#fault = mark.why;
+      this.#offlineMs = waitMs;
+    }
+    return online;
+  }
+
+  /** For qmgr, which keeps the marks. */
+  #blame({ address, port, name }: Host, verdict: Verdict): void {
+    const { type, outcome, isOurs, text: why } = verdict;
+    if (outcome !== "deferred" || isOurs === true) return;
+    if (type === "refused" || type === "connect" || type === "noaccess" || type === "lost" || type === "timeout") {
+      this.#remoteFaults.push({ address, port, host: name, type, why });
     }
   }
 
@@ -117,6 +149,7 @@ export class Delivery {
     }
     const { verdict, stage } = opened.failure;
     if (this.#signal.aborted) return true;
+    if (stage !== "auth") this.#blame(host, verdict); // our password, not their server
     if (stage === "connect") this.#log.info(verdict.text);
     else this.#notes.push(verdict.text);
     this.#lastWord({ verdict, host });
@@ -133,7 +166,10 @@ export class Delivery {
       opening.then((opened) => {
         if (waiter.cancel()) resolve(opened);
         else if ("session" in opened) cache.give(this.#key, opened.session);
-        else this.#log.info(opened.failure.verdict.text);
+        else {
+          this.#log.info(opened.failure.verdict.text);
+          this.#blame(host, opened.failure.verdict);
+        }
       }, reject);
     });
   }
@@ -166,6 +202,8 @@ export class Delivery {
       },
     });
     this.#damaged = outcome.damaged;
+    const broken = outcome.verdicts.find((verdict) => verdict?.type === "lost" || verdict?.type === "timeout");
+    if (broken !== undefined) this.#blame(session.remote, broken);
     this.#left = recipients.filter((recipient, position) => {
       const verdict = outcome.verdicts[position];
       if (verdict === undefined) return true;
@@ -197,23 +235,28 @@ export class Delivery {
     this.#notes = [];
   }
 
-  #conclude(): Done {
+  #conclude(): DeliveryResult {
     const now = Date.now();
     const results: Attempt[] = [];
     for (const recipient of this.#job.recipients) {
       const judged = this.#final.get(recipient.index) ?? this.#passing.get(recipient.index);
       if (judged !== undefined) results.push(this.#attempt(recipient, judged, now));
     }
-    return this.#fault === undefined ? { results } : { results, fault: this.#fault };
+    return {
+      results,
+      ...(this.#fault === undefined ? {} : { fault: this.#fault }),
+      ...(this.#offlineMs === undefined ? {} : { offlineMs: this.#offlineMs }),
+      ...(this.#remoteFaults.length === 0 ? {} : { remoteFaults: this.#remoteFaults }),
+    };
   }
 
-  #attempt(recipient: DeliverRecipient, { verdict, host, session, use }: Judged, now: number): Attempt {
+  #attempt(recipient: DeliverRecipient, { verdict, host, session, use, until }: Judged, now: number): Attempt {
     const { arrival, queued } = this.#job;
     const connectedAt = this.#connectedAt ?? now;
     return {
       kind: "attempt",
       recipient: recipient.index,
-      attempt: recipient.attempt,
+      attempt: until === undefined ? recipient.attempt : recipient.attempt - 1,
       type: verdict.type,
       outcome: verdict.outcome,
       time: now,
@@ -229,6 +272,7 @@ export class Delivery {
       ...(use === undefined || use < 2 ? {} : { use }),
       ...(session?.tlsSummary === undefined ? {} : { tls: session.tlsSummary }),
       ...(verdict.outcome === "sent" && session?.features.dsn ? { relayedDsn: true } : {}),
+      ...(until === undefined ? {} : { suspended: true, until }),
     };
   }
 }

@@ -48,6 +48,7 @@ runService("smtp", (context) => {
   return runAgent(context, {
     credit: context.alone ? 1 : DELIVERIES_AT_ONCE,
     deliver: (delivery, hooks, signal) => deliverer.deliver(delivery, hooks, signal),
+    remotes: (change) => deliverer.remotes(change),
     reload: (next) => deliverer.reload(next),
     stop: () => deliverer.stop(),
   });

@@ -12,12 +12,14 @@ export interface Verdict {
   readonly code?: number;
   readonly status?: string;
   readonly description?: string;
+  readonly isOurs?: true; // the trouble is on this side and says nothing of the remote address
 }
 
 /** How a connection ended that had more to say. */
 export interface Trouble {
   readonly type: "refused" | "connect" | "bind" | "lost" | "timeout" | "overflow" | "error" | "tls";
   readonly detail?: string; // cleaned
+  readonly isOurs?: true; // as in Verdict
 }
 
 /**
@@ -184,19 +186,21 @@ export function ownVerdict(
   return { type, outcome, dsn, text, description: text, state: WORDS[stage].state };
 }
 
-/** What trouble means at this stage. All of it is temporary. */
+/** What trouble means at this stage. All of it is temporary, but for a source address that is not ours. */
 export function troubled(peer: string, port: number, trouble: Trouble, stage: Stage): Verdict {
   const { doing } = WORDS[stage];
   const detail = trouble.detail ?? "";
   switch (trouble.type) {
     case "refused":
-    case "connect":
-      return ownVerdict("deferred", trouble.type, "4.4.1", `connect to ${peer}:${port}: ${detail}`, stage);
-    case "bind":
+    case "connect": {
+      const verdict = ownVerdict("deferred", trouble.type, "4.4.1", `connect to ${peer}:${port}: ${detail}`, stage);
+      return trouble.isOurs ? { ...verdict, isOurs: true } : verdict;
+    }
+    case "bind": // no wait makes an address ours
       return ownVerdict(
-        "deferred",
+        "bounced",
         "bind",
-        "4.3.5",
+        "5.3.5",
         `cannot connect from ${detail}: not an address of this machine`,
         stage,
       );
@@ -204,8 +208,10 @@ export function troubled(peer: string, port: number, trouble: Trouble, stage: St
       const type = stage === "greeting" ? "noaccess" : "lost";
       return ownVerdict("deferred", type, "4.4.2", `lost connection with ${peer} while ${doing}`, stage);
     }
-    case "timeout":
-      return ownVerdict("deferred", "timeout", "4.4.2", `conversation with ${peer} timed out while ${doing}`, stage);
+    case "timeout": {
+      const type = stage === "greeting" ? "noaccess" : "timeout";
+      return ownVerdict("deferred", type, "4.4.2", `conversation with ${peer} timed out while ${doing}`, stage);
+    }
     case "overflow":
       return ownVerdict("deferred", "overflow", "4.5.0", `endless reply from ${peer} while ${doing}: ${detail}`, stage);
     case "tls":
