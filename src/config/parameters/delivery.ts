@@ -61,7 +61,15 @@ export const smtpClient = {
     servers,
     "",
     `
-    The DNS servers to ask. Empty: those of the machine.`,
+    The DNS servers to ask. Empty: those of the machine, in /etc/resolv.conf, which is read again when it changes.`,
+  ),
+  smtp_dns_support_level: row(
+    oneOf(["enabled", "dnssec"]),
+    "enabled",
+    `
+    What the DNS servers are trusted with. dnssec: they are asked which answers they have validated, and believed, as
+    DANE needs it. They must then be validating ones on this machine, or behind a network where nobody can change what
+    they say.`,
   ),
   smtp_dns_timeout: row(wait, "30s", stage("all look-ups for one delivery")),
   smtp_host_lookup: row(

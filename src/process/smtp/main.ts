@@ -27,7 +27,6 @@
  *
  * BUGS
  *   A message with 8-bit content is returned by a next hop without 8BITMIME; there is no conversion yet.
- *   MX records are remembered for five minutes whatever their TTL, which c-ares does not tell.
  */
 import { openContent } from "../../spool/file.ts";
 import { queuePath } from "../../spool/queues.ts";

@@ -39,6 +39,7 @@ export function settingsOf(config: Config): Settings {
       hostLookup: config.smtp_host_lookup,
       protocols: config.inet_protocols,
       timeoutMs: config.smtp_dns_timeout,
+      dnssec: config.smtp_dns_support_level === "dnssec",
     },
     route: {
       port: config.smtp_tcp_port,
