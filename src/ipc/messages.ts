@@ -130,6 +130,7 @@ export interface Deliver {
   readonly envid?: string;
   readonly smtputf8?: true;
   readonly body?: "8BITMIME";
+  readonly dialect?: "mailerq"; // as in the envelope
   readonly brief?: true; // a single recipient, first try: if sent, no record is needed
 }
 export interface DeliverRecipient extends Recipient {

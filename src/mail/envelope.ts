@@ -3,6 +3,8 @@
  * accepted, as the second line of the queue file, and never changes afterwards; what happens later is journal.
  */
 
+import type { RetryWish } from "./retry-wish.ts";
+
 /** RFC 3461 4.1: when the sender wants to hear of this recipient. Absent means FAILURE (and DELAY, if we are asked). */
 export type Notify = "NEVER" | "SUCCESS" | "FAILURE" | "DELAY";
 
@@ -30,6 +32,8 @@ export interface Envelope {
   readonly sender: string; // reverse-path without brackets; "" is the null sender
   readonly recipients: readonly Recipient[]; // at least one; journal records name them by index
   readonly origin: Origin;
+  readonly dialect?: "mailerq"; // came as JSON in MailerQ's form, whose rules of retry then hold
+  readonly retry?: RetryWish; // what the message itself says about its retries
   readonly client?: Client; // where it came from, if by SMTP
   readonly ret?: "FULL" | "HDRS"; // RFC 3461 4.3
   readonly envid?: string; // RFC 3461 4.4, xtext decoded

@@ -16,6 +16,8 @@ describe("a .json file in drop/", () => {
         envelope: "a@one.test",
         recipient: "b@two.test",
         mime: MIME,
+        retries: [60, 600],
+        maxattempts: 5,
         custom: { a: [1, null] },
         ips: ["192.0.2.1"],
         tags: [],
@@ -26,6 +28,8 @@ describe("a .json file in drop/", () => {
       recipients: [{ address: "b@two.test" }],
       body: "8BITMIME",
       origin: "pickup",
+      dialect: "mailerq",
+      retry: { retries: [60, 600], maxAttempts: 5 },
       subject: "Hi",
     });
     const { header, body } = partsOf(message?.text ?? "");

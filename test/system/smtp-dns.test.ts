@@ -403,3 +403,19 @@ test("a next hop that is none is an error of ours, and waits", async () => {
   await using smtp = agent();
   expect((await smtp.send("[a b]:x")).attempts).toMatchObject([{ outcome: "deferred", dsn: "4.3.5" }]);
 });
+
+test.each([
+  ["with nohosts_is_temporary = yes", { nohosts_is_temporary: "yes" }, {}],
+  ["for a message that came as JSON", {}, { dialect: "mailerq" as const }],
+])("no such domain and no address are tried again %s, but a null MX is final", async (_, settings, envelope) => {
+  await using it = await world({ "bare.org": { ttl: 1 }, "null.org": { mx: [[0, "."]] } }, [{}], settings);
+  const results = [];
+  for (const domain of ["gone.org", "bare.org", "null.org"]) {
+    results.push(...(await it.smtp.send(domain, { envelope })).attempts);
+  }
+  expect(results).toMatchObject([
+    { type: "nohosts", outcome: "deferred", dsn: "4.1.2" },
+    { type: "nohosts", outcome: "deferred", dsn: "4.4.4" },
+    { type: "nohosts", outcome: "bounced", dsn: "5.1.10" },
+  ]);
+});

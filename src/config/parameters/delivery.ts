@@ -134,6 +134,13 @@ export const smtpClient = {
     `
     The largest number of addresses whose servers answered that are tried for one delivery. 0: no limit.`,
   ),
+  nohosts_is_temporary: row(
+    yesNo,
+    "no",
+    `
+    Whether mail for a domain that does not exist, or has no address, is tried again. no: it is returned at once. Mail
+    that came as JSON is tried again in any case, as MailerQ does.`,
+  ),
   smtp_skip_5xx_greeting: row(
     yesNo,
     "yes",

@@ -1,7 +1,9 @@
 /**
  * A dropped JSON file in MailerQ's form: `envelope` (the sender; absent means <>), `recipient` or `recipients`, `mime`
- * (the message), `dsn`. Other properties are passed over; those that we know must be of the right type.
+ * (the message), `dsn`, and `retries`, `maxattempts`, `maxdelivertime`, `nextattempt`. Other properties are passed over;
+ * those that we know must be of the right type.
  */
+import { type RetryWish, readRetryWish } from "../../mail/retry-wish.ts";
 import { type Addressing, addressing, type Written } from "./addressing.ts";
 import type { DsnWords } from "./dsn-wish.ts";
 import { parseBounded } from "./json-bounds.ts";
@@ -10,6 +12,7 @@ import { isRefusal, type Refusal, refuse } from "./refusal.ts";
 export interface JsonMessage {
   readonly addressing: Addressing;
   readonly mime: string;
+  readonly retry: RetryWish;
 }
 
 export function parseJsonMessage(bytes: Buffer, origin: string): JsonMessage | Refusal {
@@ -31,9 +34,11 @@ export function parseJsonMessage(bytes: Buffer, origin: string): JsonMessage | R
   if (!mime.isWellFormed()) return refuse("mime is no Unicode text: half of a surrogate pair");
   const dsn = readDsn(given.get("dsn"));
   if (isRefusal(dsn)) return dsn;
+  const retry = readRetryWish(given);
+  if (typeof retry === "string") return refuse(retry);
 
   const result = addressing({ address: envelope, where: "envelope" }, recipients, dsn, origin);
-  return isRefusal(result) ? result : { addressing: result, mime };
+  return isRefusal(result) ? result : { addressing: result, mime, retry };
 }
 
 function readRecipients(given: ReadonlyMap<string, unknown>): Written[] | Refusal {

@@ -16,6 +16,7 @@ export interface Submission {
   readonly addressing: Addressing;
   readonly content: Content;
   readonly header: Header; // of content.start
+  readonly own: Pick<EnvelopeDraft, "dialect" | "retry">; // what only JSON can say
 }
 
 /** Reads the file. Throws SPOOL_IO for trouble that may pass. */
@@ -49,13 +50,16 @@ function readJson(file: DroppedFile, config: Config): Submission | Refusal {
   }
   const message = parseJsonMessage(file.readWhole(), config.myorigin);
   if (isRefusal(message)) return message;
-  return understand(contentOf(Buffer.from(message.mime)), config, () => message.addressing);
+  const { addressing, mime, retry } = message;
+  const own = { dialect: "mailerq", ...(Object.keys(retry).length === 0 ? {} : { retry }) } as const;
+  return understand(contentOf(Buffer.from(mime)), config, () => addressing, own);
 }
 
 function understand(
   content: Content,
   config: Config,
   address: (header: Header) => Addressing | Refusal,
+  own: Submission["own"] = {},
 ): Submission | Refusal {
   const { message_size_limit, header_size_limit, hopcount_limit } = config;
   if (content.hasNul) return refuse("holds a NUL byte (UTF-16, or no text?)");
@@ -79,7 +83,7 @@ function understand(
   // As Postfix counts: ours will be one more.
   if (hops + 1 >= hopcount_limit) return refuse(`has passed ${hops} hosts, which looks like a mail loop`);
   const addressing = address(header);
-  return isRefusal(addressing) ? addressing : { addressing, content, header };
+  return isRefusal(addressing) ? addressing : { addressing, content, header, own };
 }
 
 function lineAt(bytes: Buffer, offset: number): number {
@@ -95,12 +99,13 @@ export interface Composed {
 }
 
 /** What goes into the queue file, now that its id is known. */
-export function compose({ addressing, content, header }: Submission, passage: Passage): Composed {
+export function compose({ addressing, content, header, own }: Submission, passage: Passage): Composed {
   const messageId = findField(header, "message-id")?.value ?? ownMessageId(passage);
   const subject = findField(header, "subject")?.value;
   return {
     draft: {
       ...addressing,
+      ...own,
       origin: "pickup",
       ...(content.has8bit ? { body: "8BITMIME" as const } : {}),
       messageId: clean(messageId, 300),

@@ -333,6 +333,7 @@ function describe(job: number, entry: Entry): Deliver {
     ...(envelope.envid === undefined ? {} : { envid: envelope.envid }),
     ...(envelope.smtputf8 === undefined ? {} : { smtputf8: envelope.smtputf8 }),
     ...(envelope.body === undefined ? {} : { body: envelope.body }),
+    ...(envelope.dialect === undefined ? {} : { dialect: envelope.dialect }),
     ...(isBrief(message) ? { brief: true as const } : {}),
   };
   return told;

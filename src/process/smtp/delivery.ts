@@ -91,7 +91,7 @@ export class Delivery {
   async #walk(tried: Host | undefined): Promise<void> {
     const { router, settings } = this.#lane;
     const route = await router.route(this.#job.nexthop);
-    if ("verdict" in route) return this.#lastWord({ verdict: route.verdict });
+    if ("verdict" in route) return this.#lastWord({ verdict: this.#onNoHosts(route.verdict) });
     const hosts = this.#online(route.hosts);
     let sessions = tried === undefined ? 0 : 1;
     let isFirst = tried === undefined;
@@ -106,6 +106,13 @@ export class Delivery {
       if (await this.#try(host, route.byMx, isFirst)) sessions++;
       isFirst = false;
     }
+  }
+
+  /** MailerQ takes a domain that does not exist for a name server's mistake, and tries again. */
+  #onNoHosts(verdict: Verdict): Verdict {
+    const isTemporary = this.#lane.settings.nohostsIsTemporary || this.#job.dialect === "mailerq";
+    if (!isTemporary || (verdict.dsn !== "5.1.2" && verdict.dsn !== "5.4.4")) return verdict;
+    return { ...verdict, outcome: "deferred", dsn: `4${verdict.dsn.slice(1)}` };
   }
 
   /** The hosts that may be tried. If all are marked offline, the recipients are put off untried. */

@@ -13,6 +13,7 @@ export interface Settings {
   readonly bindAddress: { readonly ipv4: string; readonly ipv6: string }; // "": the system chooses
   readonly tlsLevel: TlsLevel;
   readonly bounceGreeting: boolean; // a greeting of 5xx returns the mail
+  readonly nohostsIsTemporary: boolean; // no such domain, or no address for it
   readonly sessionLimit: number; // hosts that answered; 0: none
   readonly deliveryMs: number; // for one delivery, everything together
   readonly dns: DnsOptions;
@@ -32,6 +33,7 @@ export function settingsOf(config: Config): Settings {
     bindAddress: { ipv4: config.smtp_bind_address, ipv6: config.smtp_bind_address6 },
     tlsLevel: config.smtp_tls_security_level,
     bounceGreeting: !config.smtp_skip_5xx_greeting,
+    nohostsIsTemporary: config.nohosts_is_temporary,
     sessionLimit: config.smtp_mx_session_limit,
     deliveryMs: config.smtp_delivery_timeout,
     dns: {
