@@ -120,8 +120,8 @@ export function buildConfig(settings: Settings, earlier: readonly Problem[] = []
       problems.push(problemWith(settings, key, meaning.name, error));
     }
   }
-  for (const name of ["default_transport", "local_transport"] as const) {
-    const wanted: string | undefined = values[name];
+  for (const name of ["default_transport", "local_transport", "relay_transport"] as const) {
+    const wanted: string | undefined = values[name]?.transport;
     if (wanted === undefined || transports.some((transport) => transport.name === wanted)) continue;
     const key = findText(settings, ALL, name)?.key ?? "";
     problems.push({

@@ -4,6 +4,7 @@ import { parseEndpoint } from "./endpoint.ts";
 import { domainMatcher } from "./match.ts";
 import type { ParameterName } from "./parameters.ts";
 import { LISTENERS } from "./settings.ts";
+import { splitList } from "./values.ts";
 
 export interface Contradiction {
   readonly severity: "error" | "warning";
@@ -78,8 +79,12 @@ function* relaying(config: Config): Generator<Contradiction> {
       yield warning("relay_domains", `${domain} is in mydestination too, which holds: it is delivered here`);
     }
   }
-  const relay = /^\[?([^\]:]+|[^\]]*)\]?(?::(\d+))?$/.exec(config.relayhost);
-  if (config.relayhost === "" || relay === null) return;
+  for (const hop of splitList(config.relayhost)) yield* relayToSelf(config, hop);
+}
+
+function* relayToSelf(config: Config, hop: string): Generator<Contradiction> {
+  const relay = /^\[?([^\]:]+|[^\]]*)\]?(?::(\d+))?$/.exec(hop);
+  if (relay === null) return;
   const port = Number(relay[2] ?? config.smtp_tcp_port);
   const own = [config.myhostname.toLowerCase(), "localhost", "127.0.0.1", "::1"];
   for (const text of [...config.smtpd_listen, ...config.submission_listen]) {
@@ -88,10 +93,7 @@ function* relaying(config: Config): Generator<Contradiction> {
     const isOurs = own.includes(relayName) && (endpoint.host === "" || own.includes(endpoint.host));
     const isSameHost = relayName === endpoint.host || isOurs;
     if (endpoint.port === port && port !== 0 && isSameHost) {
-      yield error(
-        "relayhost",
-        `${config.relayhost} is this mail system itself (${text}): mail would go round in circles`,
-      );
+      yield error("relayhost", `${hop} is this mail system itself (${text}): mail would go round in circles`);
       return;
     }
   }

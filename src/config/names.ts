@@ -3,7 +3,7 @@ import type { Problem } from "./config-error.ts";
 import { references } from "./expand.ts";
 import { isParameter, isPerListener, PARAMETER_NAMES, parameterOf, type ParameterName } from "./parameters.ts";
 import { LISTENERS, type Listener, type Settings, type View } from "./settings.ts";
-import { AGENTS, type Transport } from "./transports.ts";
+import { BUILT_IN, type Transport } from "./transports.ts";
 
 /** What a set name is. */
 export type Meaning =
@@ -16,9 +16,9 @@ export type Meaning =
 
 export const ALL: View = { kind: "all" };
 
-/** Every transport: the agents, and those that are declared. */
+/** Every transport: those that are always there, and those that are declared. */
 export function allTransports(declared: readonly Transport[]): Transport[] {
-  return [...AGENTS.map((agent) => ({ name: agent, agent })), ...declared];
+  return [...BUILT_IN, ...declared];
 }
 
 /** The parameter that a transport's own `<transport>_<suffix>` stands for in scheduling. */

@@ -22,6 +22,7 @@ export interface MessageState {
   readonly attempts: readonly Attempt[]; // all, oldest first
   readonly firstDeferred?: number; // ms, when a recipient was first deferred: the lifetime counts from here
   readonly held?: HoldRecord; // why it is on hold, unless released since
+  readonly isReleased: boolean; // an administrator let it go: the hold transport does not hold it again
   readonly forcedExpire: boolean; // to be returned at once
   readonly isDeleted: boolean; // to be removed at once
   readonly isSuspect: boolean; // a process died while it held the message, and no attempt has ended since
@@ -52,6 +53,7 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
   const reporting = new Map<string, { action: ReportAction; recipients: readonly number[] }>();
   let firstDeferred: number | undefined;
   let held: HoldRecord | undefined;
+  let isReleased = false;
   let forcedExpire = false;
   let isDeleted = false;
   let isSuspect = false;
@@ -92,6 +94,7 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
       case "release":
       case "requeue":
         held = undefined;
+        isReleased = record.kind === "release"; // to requeue is to route anew
         isDeleted = false;
         isSuspect = false; // an administrator's word: another chance
         deathsAlone = 0;
@@ -129,6 +132,7 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
     attempts,
     ...(firstDeferred === undefined ? {} : { firstDeferred }),
     ...(held === undefined ? {} : { held }),
+    isReleased,
     forcedExpire,
     isDeleted,
     isSuspect,

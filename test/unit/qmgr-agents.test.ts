@@ -51,7 +51,8 @@ test("a delivery that succeeds ends its destination's suspension", async () => {
   const out: Entry[] = [];
   const agents = new Agents([], IGNORE);
   const suspended: string[] = [];
-  const scheduler = new Scheduler(testConfig({}), agents, {
+  const scheduler = new Scheduler(testConfig({}), () => () => ({ transport: "smtp", nexthop: "d.test" }), agents, {
+    onOwn() {},
     onWanted() {},
     onSuspended: (entry) => suspended.push(entry.message.id),
   });

@@ -1,10 +1,37 @@
 /** Where mail goes, and the SMTP client. */
 import { isIP } from "node:net";
+import { domains } from "../match.ts";
+import { maps } from "../maps.ts";
 import { row, type Section } from "../parameter.ts";
-import { transport, transports } from "../transports.ts";
-import { integer, listOf, oneOf, path, shown, someOf, text, textLike, time, ValueError, yesNo } from "../values.ts";
+import { transports, way } from "../transports.ts";
+import {
+  integer,
+  type Kind,
+  listOf,
+  oneOf,
+  path,
+  shown,
+  someOf,
+  splitList,
+  text,
+  textLike,
+  time,
+  ValueError,
+  yesNo,
+} from "../values.ts";
 
-const NEXTHOP = /^$|^(\[[A-Za-z0-9._:-]+\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9])?)(:\d{1,5})?$/;
+const NEXTHOP = /^(\[[A-Za-z0-9._:-]+\]|[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9])?)(:\d{1,5})?$/;
+/** One value, since it is one destination; tried one after the other. */
+const nexthops: Kind<string> = {
+  name: "next hops",
+  takes: "list of next hops, each [host]:port, [host], domain or domain:port",
+  parse(value) {
+    const hops = splitList(value);
+    const bad = hops.find((hop) => !NEXTHOP.test(hop));
+    if (bad !== undefined) throw new ValueError(`bad next hop: ${shown(bad)} (as [host]:port, [host] or example.org)`);
+    return hops.join(",");
+  },
+};
 const address = (version: 4 | 6) =>
   textLike(version === 4 ? /^$|^\d+\.\d+\.\d+\.\d+$/ : /^$|^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/, `IPv${version} address`);
 const servers = listOf("addresses of DNS servers, with :port if it is not 53", (item) => {
@@ -17,27 +44,67 @@ const wait = time({ min: "10ms" });
 
 export const routing = {
   relayhost: row(
-    textLike(NEXTHOP, "[host]:port, [host], domain or domain:port"),
+    nexthops,
     "",
     `
-    Where all mail for other domains goes. In brackets it is a host; without them its MX records are looked up. Empty:
-    to the MX hosts of each recipient's domain.`,
+    Where all mail for other domains goes. In brackets it is a host; without them its MX records are looked up. If there
+    are several, each is tried when those before it have failed. Empty: to the MX hosts of each recipient's domain.`,
+  ),
+  sender_dependent_relayhost_maps: row(
+    maps,
+    "",
+    `
+    Tables that give a relayhost by sender: user+ext@domain, user@domain, @domain, or <> for the null sender. DUNNO: no
+    other than relayhost.`,
+  ),
+  transport_maps: row(
+    maps,
+    "",
+    `
+    Tables that change where a recipient's mail goes, by user+ext@domain, user@domain, domain, .parent of it, or *. The
+    value is transport:nexthop; :nexthop keeps the transport, and transport: alone goes to the recipient's domain, past
+    any relayhost. A table that cannot be read puts the mail off.`,
+  ),
+  sender_dependent_default_transport_maps: row(
+    maps,
+    "",
+    `
+    Tables that give a transport, or transport:nexthop, in place of default_transport by sender, with the keys of
+    sender_dependent_relayhost_maps.`,
+  ),
+  virtual_alias_domains: row(
+    domains,
+    "",
+    `
+    Domains all of whose addresses are aliases of others: mail for one that is no alias is returned.`,
   ),
   transports: row(
     transports,
     "",
     `
     Further transports, each as name:agent, e.g. slow:smtp. A transport has its own destination queues and its own
-    NAME_destination_concurrency_limit and the like; one on smtp also has its own NAME_connect_timeout and so on.`,
+    NAME_destination_concurrency_limit and the like; one on smtp also has its own NAME_connect_timeout and so on.
+    Three agents send nothing anywhere; their next hop is a text. discard: the mail counts as sent. error: it is
+    returned with the text, in front of which an enhanced status code may stand; with one of 4.x.x it is put off. hold:
+    when the message's other recipients are done it is put on hold, the text being the reason; once released it passes
+    by this transport. Without being declared there are all agents as transports of their own names, relay, which is on
+    smtp, and retry, which is error for now.`,
   ),
   default_transport: row(
-    transport,
+    way,
     "smtp",
     `
-    The transport for mail to other domains.`,
+    The transport for mail to other domains; with a next hop, also where it goes, instead of relayhost.`,
+  ),
+  relay_transport: row(
+    way,
+    "relay",
+    `
+    The transport for mail to relay_domains; with a next hop, also where it goes, instead of relayhost. The transport
+    relay is smtp by another name, so that mail in and mail out do not wait for each other.`,
   ),
   local_transport: row(
-    transport,
+    way,
     "maildir",
     `
     The transport for mail to mydestination.`,

@@ -68,6 +68,13 @@ export const general = {
     `
     The domain that is added to addresses without one in mail handed in on this machine.`,
   ),
+  recipient_delimiter: row(
+    textLike(/^[^\sA-Za-z0-9@."<>()]*$/, "characters, none of them a letter, a digit or a space"),
+    "",
+    `
+    The characters each of which divides a user from an extension: with +, mail for user+ext is looked up as such, then
+    as mail for user, whose mailbox it goes to. Empty: there are no extensions.`,
+  ),
   mail_name: row(
     text,
     "sces",

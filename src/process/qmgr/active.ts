@@ -10,6 +10,7 @@ import { lstatSync } from "node:fs";
 import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
+import type { OwnAgent } from "../../config/transports.ts";
 import type { Admission, Report } from "../../ipc/messages.ts";
 import type { Attempt } from "../../mail/attempt.ts";
 import { deliveryLine } from "../../mail/log-line.ts";
@@ -23,6 +24,7 @@ import { listQueue } from "../../spool/scan.ts";
 import { conclude, concludeTrouble, type Fate } from "./conclude.ts";
 import type { Entry } from "./destination.ts";
 import { ActiveMessage, type Intent } from "./message.ts";
+import { discarded, type Ending, erred } from "./own-delivery.ts";
 import type { Room } from "./room.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -191,26 +193,41 @@ export class Active {
 
   /** The destination is suspended: its recipients are deferred untried. */
   onSuspended(entry: Entry, why: string, until: number): void {
-    const { message } = entry;
+    const text = `delivery temporarily suspended: ${why}`;
+    const ending = { type: "connect", outcome: "deferred", dsn: "4.4.1", text, description: why } as const;
+    this.#end(entry, { ...ending, suspended: true, until });
+  }
+
+  /** The transport is our own: discard, error or hold. */
+  onOwn(entry: Entry, agent: OwnAgent): void {
+    const { message, destination, recipients } = entry;
+    if (agent !== "hold") {
+      const { transport, nexthop } = destination;
+      this.#end(entry, agent === "discard" ? discarded(nexthop) : erred(transport, nexthop));
+      return;
+    }
+    const reason = destination.nexthop === "" ? `transport ${destination.transport}` : destination.nexthop;
+    for (const recipient of recipients) message.toHold.set(recipient, reason);
+    message.pending -= 1;
+    this.#concludeIfDone(message);
+  }
+
+  /** Each recipient of an entry that no agent saw ends like this. */
+  #end({ message, recipients }: Entry, ending: Ending & Pick<Attempt, "suspended" | "until">): void {
     message.pending -= 1;
     const now = Date.now();
-    for (const recipient of entry.recipients) {
+    for (const recipient of recipients) {
       const attempt: Attempt = {
         kind: "attempt",
         recipient: recipient.index,
-        attempt: recipient.attempts,
-        type: "connect",
-        outcome: "deferred",
+        attempt: recipient.attempts + (ending.suspended ? 0 : 1),
         time: now,
-        dsn: "4.4.1",
-        text: `delivery temporarily suspended: ${why}`,
-        description: why,
         delays: [message.queuedMs - message.envelope.arrival, now - message.queuedMs, 0, 0],
-        suspended: true,
-        until,
+        ...ending,
       };
       message.apply(attempt);
       message.records.push(attempt);
+      message.mustSync ||= attempt.outcome !== "deferred";
       const told = message.envelope.recipients[recipient.index];
       if (told !== undefined) this.#log.info(deliveryLine(message.id, told, attempt));
     }
@@ -332,6 +349,7 @@ export class Active {
     if (fate === "again") {
       message.wasTried = false;
       message.isNamedInBounce = false;
+      message.toHold.clear();
       this.#scheduler?.enqueue(message);
       return this.#concludeIfDone(message);
     }

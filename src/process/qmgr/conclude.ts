@@ -75,11 +75,13 @@ async function postpone(message: ActiveMessage, isOwed: boolean, options: Conclu
   if (intent === "requeue") {
     await write(message, [{ kind: "requeue", time: now }]);
     message.intent = undefined;
+    message.isReleased = false;
     log.info(`${id}: requeued`);
     return "again";
   }
-  if (intent === "hold") {
-    const wish = { kind: "hold", time: now, reason: intentReason } as const;
+  const holdReason = intent === "hold" ? intentReason : message.holdReason;
+  if (holdReason !== undefined) {
+    const wish = { kind: "hold", time: now, reason: holdReason } as const;
     await write(message, message.isIntentNoted ? [] : [wish], true);
     nameInBounce(message, isOwed, options);
     if (!moveMessage(id, "active", "hold")) return "gone";
@@ -151,6 +153,7 @@ function expire(message: ActiveMessage, log: Log, now: number): void {
   log.info(`${message.id}: from=<${message.envelope.sender}>, status=${status}, returned to sender`);
   for (const recipient of message.recipients) {
     if (recipient.status !== "waiting") continue;
+    if (message.toHold.has(recipient) && !message.forcedExpire) continue; // on hold no time passes
     const attempt = expiredAttempt(recipient, now);
     message.records.push(attempt);
     message.mustSync = true;

@@ -6,12 +6,15 @@
  *   recipients by destination, hands deliveries to the agents within each destination's limits, and concludes each
  *   message when all of it has been tried: removed, deferred, returned by way of bounce/, held or set apart. Every
  *   queue_run_delay it has the deferred queue looked through. Passes administrators' commands to the owners of the
- *   queues.
+ *   queues. What goes to the transports discard, error and hold it concludes without an agent.
  * SECURITY
  *   Reads queue files, whose text came from outside and is checked; talks to no network.
  * FILES
- *   active/ (owned), deferred/, bounce/, hold/, corrupt/; run/qmgr.sock
+ *   active/ (owned), deferred/, bounce/, hold/, corrupt/; run/qmgr.sock; the tables of the *_maps
  * PARAMETERS
+ *   mydestination, virtual_alias_domains, relay_domains, local_transport, relay_transport, default_transport,
+ *   transport_maps, relayhost, sender_dependent_relayhost_maps, sender_dependent_default_transport_maps,
+ *   recipient_delimiter, postmaster_recipient, myhostname, transports,
  *   qmgr_message_active_limit, queue_run_delay, minimal_backoff_time, maximal_backoff_time, maximal_queue_lifetime,
  *   bounce_queue_lifetime, delay_warning_time, *_destination_concurrency_limit, initial_destination_concurrency,
  *   *_destination_concurrency_positive_feedback, *_negative_feedback, *_failed_cohort_limit,
@@ -22,9 +25,11 @@
  */
 import { DirSync } from "../../base/dir-sync.ts";
 import { messageOf } from "../../base/errors.ts";
-import type { Link } from "../../ipc/link.ts";
 import type { Config } from "../../config/config.ts";
+import { Tables } from "../../config/tables.ts";
+import type { Link } from "../../ipc/link.ts";
 import type { Message, Report } from "../../ipc/messages.ts";
+import { router } from "../../service/router.ts";
 import { type Context, runService, type Service } from "../../service/service.ts";
 import { makeReserve } from "../../spool/reserve.ts";
 import { Active } from "./active.ts";
@@ -58,9 +63,13 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     onReturned: (entry, died, alone) => active.onReturned(entry, died, alone),
     onCredit: () => scheduler.pump(),
   });
-  const scheduler = new Scheduler(context.config, agents, {
+  const warn = (text: string) => log.warn(text);
+  const tables = new Tables({ warn });
+  const routerFor = (config: Config) => router(config, tables, warn);
+  const scheduler = new Scheduler(context.config, routerFor, agents, {
     onWanted: (process, alone) => context.wake(process, alone),
     onSuspended: (entry, why, until) => active.onSuspended(entry, why, until),
+    onOwn: (entry, agent) => active.onOwn(entry, agent),
   });
   active.scheduler = scheduler;
   const scan = (all: boolean) => links.get("defer")?.send({ type: "scan", ...(all ? { all: true as const } : {}) });

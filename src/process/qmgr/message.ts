@@ -3,6 +3,7 @@
  *
  *   in line  in an entry at its destination (`inLine`)     -> out; nowhere, when suspended or withdrawn
  *   out      in an entry with an agent                     -> nowhere with its report; in line if the agent died
+ *   to hold  the hold transport's (`toHold`)               -> the message goes to hold/ when no other waits
  *   nowhere  tried in this round, or not to be tried       -> the message is concluded when all are (`pending` is 0)
  */
 import type { Attempt } from "../../mail/attempt.ts";
@@ -37,6 +38,7 @@ export class ActiveMessage {
   readonly recipients: readonly ActiveRecipient[];
   readonly feeder: string; // who brought it
   firstDeferredMs: number | undefined;
+  isReleased: boolean; // from hold, by command
   forcedExpire: boolean;
   isSuspect: boolean;
   deathsAlone: number;
@@ -47,6 +49,7 @@ export class ActiveMessage {
   intent: Intent | undefined;
   intentReason = "";
   isIntentNoted = false; // on disk
+  readonly toHold = new Map<ActiveRecipient, string>(); // by the hold transport: why
   isNamedInBounce = false; // has got its second name in this round
   damage: string | undefined; // why the file cannot be read
   /** What is to be appended when the message is concluded. */
@@ -67,6 +70,7 @@ export class ActiveMessage {
     this.feeder = place.feeder;
     this.queuedMs = place.queuedMs;
     this.firstDeferredMs = state?.firstDeferred;
+    this.isReleased = state?.isReleased ?? false;
     this.forcedExpire = state?.forcedExpire ?? false;
     this.isSuspect = state?.isSuspect ?? false;
     this.deathsAlone = state?.deathsAlone ?? 0;
@@ -96,5 +100,11 @@ export class ActiveMessage {
 
   get hasWaiting(): boolean {
     return this.recipients.some((recipient) => recipient.status === "waiting");
+  }
+
+  /** Why the message is to be held now: all that wait are the hold transport's. Undefined if it is not. */
+  get holdReason(): string | undefined {
+    const waiting = this.recipients.filter((recipient) => recipient.status === "waiting");
+    return waiting.every((recipient) => this.toHold.has(recipient)) ? this.toHold.values().next().value : undefined;
   }
 }

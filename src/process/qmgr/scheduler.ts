@@ -4,14 +4,15 @@
  */
 import { Fifo } from "../../base/fifo.ts";
 import type { Config } from "../../config/config.ts";
+import { type OwnAgent, ownAgent, processOf } from "../../config/transports.ts";
 import type { Deliver, Report } from "../../ipc/messages.ts";
+import type { Router } from "../../service/router.ts";
 import type { Agent, Agents } from "./agents.ts";
 import { Destination, type Entry, type Limits } from "./destination.ts";
 import type { ActiveMessage, ActiveRecipient } from "./message.ts";
-import { type Route, router } from "./route.ts";
 
-/** Suspended entries are concluded in slices, so that thousands of them do not hold up other mail. */
-const SUSPEND_SLICE = 100;
+/** What needs no agent is concluded in slices, so that thousands of entries do not hold up other mail. */
+const SLICE = 100;
 /** Of the runtime; longer ones would end at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -20,6 +21,8 @@ export interface SchedulerEvents {
   onWanted(process: string, alone: boolean): void;
   /** The entry's destination is suspended: it is not to be tried. */
   onSuspended(entry: Entry, why: string, until: number): void; // ms since 1970
+  /** The entry's transport is the queue manager's own: it is concluded here. */
+  onOwn(entry: Entry, agent: OwnAgent): void;
 }
 
 interface Lane {
@@ -33,31 +36,35 @@ export class Scheduler {
   readonly #destinations = new Map<string, Destination>();
   readonly #lanes = new Map<string, Lane>(); // by agent process
   readonly #suspended = new Set<Destination>(); // with entries to be concluded
+  readonly #own = new Fifo<readonly [Entry, OwnAgent]>(); // of transports that need no process
+  readonly #routerFor: (config: Config) => Router;
   #config: Config;
-  #route: (address: string) => Route;
+  #route: Router;
   #isStopped = false;
   #pumpQueued = false;
 
-  constructor(config: Config, agents: Agents, events: SchedulerEvents) {
+  constructor(config: Config, routerFor: (config: Config) => Router, agents: Agents, events: SchedulerEvents) {
     this.#config = config;
-    this.#route = router(config);
+    this.#routerFor = routerFor;
+    this.#route = routerFor(config);
     this.#agents = agents;
     this.#events = events;
   }
 
   set config(config: Config) {
     this.#config = config;
-    this.#route = router(config);
+    this.#route = this.#routerFor(config);
     for (const destination of this.#destinations.values()) destination.limits = this.#limits(destination.transport);
   }
 
   /** Puts a message's waiting recipients in line, each next hop's in one entry or several. */
   enqueue(message: ActiveMessage): void {
     const groups = new Map<Destination, ActiveRecipient[]>();
+    const { sender } = message.envelope;
     for (const recipient of message.recipients) {
       if (recipient.status !== "waiting") continue;
       const address = message.envelope.recipients[recipient.index]?.address ?? "";
-      const { transport, nexthop } = this.#route(address);
+      const { transport, nexthop } = this.#route(address, sender, message);
       const destination = this.#destination(transport, nexthop);
       const group = groups.get(destination);
       if (group === undefined) groups.set(destination, [recipient]);
@@ -201,6 +208,12 @@ export class Scheduler {
     const { message, destination } = entry;
     message.pending += 1;
     message.inLine.add(entry);
+    const agent = ownAgent(this.#config.agentOf(destination.transport));
+    if (agent !== undefined) {
+      this.#own.push([entry, agent]);
+      if (this.#own.size === 1) setImmediate(() => this.#concludeOwn());
+      return;
+    }
     if (message.isSuspect) {
       this.#lane(destination.transport).suspects.push(entry);
     } else {
@@ -217,6 +230,20 @@ export class Scheduler {
     this.#lane(destination.transport).ready.push(destination);
   }
 
+  /** What goes nowhere, in slices. */
+  #concludeOwn(): void {
+    for (let count = 0; count < SLICE; count += 1) {
+      const [entry, agent] = this.#own.take() ?? [];
+      if (entry === undefined || agent === undefined) return;
+      if (!entry.isWithdrawn) {
+        entry.message.inLine.delete(entry);
+        this.#events.onOwn(entry, agent);
+      }
+      this.#forget(entry.destination);
+    }
+    setImmediate(() => this.#concludeOwn());
+  }
+
   /** Its entries are concluded untried, in slices. */
   #suspend(destination: Destination): void {
     if (this.#suspended.has(destination)) return;
@@ -224,7 +251,7 @@ export class Scheduler {
     const until = destination.suspendedUntilMs;
     const slice = () => {
       if (!this.#suspended.has(destination) || destination.suspendedUntilMs !== until) return;
-      for (let count = 0; count < SUSPEND_SLICE; count += 1) {
+      for (let count = 0; count < SLICE; count += 1) {
         const entry = destination.entries.take();
         if (entry === undefined) {
           this.#suspended.delete(destination);
@@ -300,7 +327,8 @@ export class Scheduler {
   }
 
   #lane(transport: string): Lane {
-    const process = this.#config.agentOf(transport) ?? transport;
+    const agent = this.#config.agentOf(transport);
+    const process = (agent === undefined ? undefined : processOf(agent)) ?? transport;
     let lane = this.#lanes.get(process);
     if (lane === undefined) {
       lane = { ready: new Fifo(), suspects: new Fifo() };

@@ -3,8 +3,8 @@
  * order among equals; no MX, the domain's own addresses; a null MX, nothing (RFC 7505). Hosts no better than this
  * system itself are left out, or mail would go in circles.
  */
-import { isIPv4, isIPv6 } from "node:net";
-import { networkInterfaces } from "node:os";
+import { isIPv4 } from "node:net";
+import { isLoopback, isOnInterface, isUnspecified, unmapped } from "../../base/own-addresses.ts";
 import { clean } from "../../base/text.ts";
 import type { Answer, Dns, Mx } from "../../dns/dns.ts";
 import { isHostName, parseNexthop } from "./nexthop.ts";
@@ -156,7 +156,7 @@ export class Router {
   #isOwn(name: string, address: string, port: number): boolean {
     if (name === "localhost" || name === this.#options.ownName.toLowerCase()) return true;
     if (isUnspecified(address) || this.#isListener(address, port)) return true;
-    return port === SMTP_PORT && (isLoopback(address) || ownAddresses().has(unmapped(address)));
+    return port === SMTP_PORT && (isLoopback(address) || isOnInterface(address));
   }
 
   #isListener(address: string, port: number): boolean {
@@ -167,31 +167,13 @@ export class Router {
       if (listener.host !== "" && !isUnspecified(listener.host)) {
         return plain === listener.host || (listener.host === "localhost" && isLoopback(plain));
       }
-      return isLoopback(plain) || ownAddresses().has(plain);
+      return isLoopback(plain) || isOnInterface(plain);
     });
   }
 }
 
 function isNull(mx: Mx): boolean {
   return mx.exchange === "" || mx.exchange === ".";
-}
-
-function unmapped(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  return mapped ?? address;
-}
-
-function isLoopback(address: string): boolean {
-  return unmapped(address).startsWith("127.") || address === "::1";
-}
-
-function isUnspecified(address: string): boolean {
-  return address === "::" || unmapped(address).startsWith("0.");
-}
-
-function ownAddresses(): Set<string> {
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  return new Set(all.map((one) => one.address).filter((address) => isIPv4(address) || isIPv6(address)));
 }
 
 function shuffle<T>(list: readonly T[]): T[] {
