@@ -22,6 +22,7 @@ import { loadConfig } from "../config/load.ts";
 import { checkFiles } from "./check/files.ts";
 import type { Finding } from "./check/finding.ts";
 import { checkPorts } from "./check/ports.ts";
+import { checkSecrets } from "./check/secrets.ts";
 import { checkTables } from "./check/tables.ts";
 import { takeConfigOptions } from "../service/config-options.ts";
 import type { CommandIo } from "./io.ts";
@@ -54,7 +55,8 @@ async function findAll(
     findings.push({ severity, text: place === undefined ? text : `${place}: ${text}` });
   }
   const owner = checkOwner(config, findings);
-  findings.push(...checkFiles(config, owner), ...checkTables(config, owner), ...(await checkPorts(config)));
+  findings.push(...checkFiles(config, owner), ...checkTables(config, owner), ...checkSecrets(config));
+  findings.push(...(await checkPorts(config)));
   if (config.log_to.includes("syslog") && !isOnPath("logger", env)) {
     findings.push({
       severity: "error",

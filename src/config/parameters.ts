@@ -7,6 +7,7 @@
  * The unit of a time is in its kind. Names and meanings are Postfix's wherever Postfix has the parameter.
  */
 import type { Parameter, Section } from "./parameter.ts";
+import { clientLogin } from "./parameters/client-login.ts";
 import { routing, smtpClient } from "./parameters/delivery.ts";
 import { general } from "./parameters/general.ts";
 import { processes } from "./parameters/processes.ts";
@@ -27,6 +28,7 @@ export const parameters = {
   ...holding,
   ...routing,
   ...smtpClient,
+  ...clientLogin,
   ...reports,
 };
 
@@ -51,6 +53,7 @@ export const SECTIONS: readonly { readonly title: string; readonly rows: Section
   { title: "Hold and quarantine", rows: holding },
   { title: "Routing", rows: routing },
   { title: "The SMTP client", rows: smtpClient },
+  { title: "The SMTP client: logins", rows: clientLogin },
   { title: "Reports", rows: reports },
 ];
 

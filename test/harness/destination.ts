@@ -44,7 +44,7 @@ export interface DestinationOptions {
   readonly ehlo?: Step;
   readonly helo?: Step;
   readonly starttls?: Step;
-  readonly auth?: Step;
+  readonly auth?: Step; // AUTH, and each line behind a 334
   readonly mail?: Step;
   readonly rcpt?: Step;
   readonly data?: Step;
@@ -202,6 +202,7 @@ class Conversation {
   #inData = false;
   #busy = false; // a reply is being delayed: commands wait
   #secure = false;
+  #inAuth = false; // a 334 was the last reply: what comes next is no command
   #helo = "";
   #from: string | undefined;
   #mailArguments = "";
@@ -280,6 +281,10 @@ class Conversation {
     const verb = line.split(" ", 1)[0]?.toUpperCase() ?? "";
     const { options } = this.#sink;
     const name = options.name ?? "destination.test";
+    if (this.#inAuth) {
+      await this.#authenticate(line);
+      return;
+    }
     switch (verb) {
       case "EHLO": {
         this.#helo = line.slice(5);
@@ -304,7 +309,7 @@ class Conversation {
         return;
       }
       case "AUTH":
-        await this.#answer("auth", "235 2.7.0 Authentication successful", line);
+        await this.#authenticate(line);
         return;
       case "MAIL": {
         const reply = await this.#answer("mail", "250 2.1.0 Ok", line);
@@ -346,6 +351,11 @@ class Conversation {
       default:
         await this.#perform("500 5.5.2 unknown command", "");
     }
+  }
+
+  async #authenticate(line: string): Promise<void> {
+    const reply = await this.#answer("auth", "235 2.7.0 Authentication successful", line);
+    this.#inAuth = reply.startsWith("334");
   }
 
   async #finish(data: Buffer, sizeBytes: number): Promise<void> {

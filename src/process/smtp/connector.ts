@@ -2,6 +2,7 @@
 import { isIPv6 } from "node:net";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Log } from "../../base/log.ts";
+import type { Login } from "./logins.ts";
 import type { Host } from "./route.ts";
 import { type OpenFailure, Session, type TlsLevel } from "./session.ts";
 import type { Settings } from "./settings.ts";
@@ -10,6 +11,7 @@ export type Opened = { readonly session: Session } | { readonly failure: OpenFai
 
 export interface OpenOptions {
   readonly byMx: boolean; // found by MX lookup: it must not be this system itself
+  readonly login?: Login | undefined;
   readonly due: number; // monotonic clock, ms
   readonly signal: AbortSignal;
 }
@@ -38,7 +40,7 @@ export class Connector {
     return this.#connect(host, options, "none");
   }
 
-  async #connect(host: Host, { byMx, due, signal }: OpenOptions, tlsLevel: TlsLevel): Promise<Opened> {
+  async #connect(host: Host, { byMx, login, due, signal }: OpenOptions, tlsLevel: TlsLevel): Promise<Opened> {
     const { heloName, ownName, bindAddress, bounceGreeting, session: timeouts } = this.#settings;
     if (tlsLevel !== "none") this.#secureContext ??= createSecureContext();
     const session = new Session({
@@ -49,6 +51,7 @@ export class Connector {
       bounceGreeting,
       timeouts,
       ...(byMx ? { ownName } : {}),
+      ...(login === undefined ? {} : { login }),
       ...(this.#secureContext === undefined ? {} : { secureContext: this.#secureContext }),
     });
     session.limit(due);

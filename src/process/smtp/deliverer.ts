@@ -3,6 +3,7 @@ import { ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
 import type { Deliver, Remotes } from "../../ipc/messages.ts";
+import { Tables } from "../../config/tables.ts";
 import type { Attempt } from "../../mail/attempt.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
 import type { Content } from "../../spool/file.ts";
@@ -11,6 +12,7 @@ import { Connector } from "./connector.ts";
 import { Delivery, type DeliveryHooks, type Lane } from "./delivery.ts";
 import { Dns } from "../../dns/dns.ts";
 import { OfflineList } from "./offline-list.ts";
+import { Logins } from "./logins.ts";
 import { Router } from "./route.ts";
 import { settingsOf } from "./settings.ts";
 
@@ -38,6 +40,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   const { log } = options;
   let { config } = options;
   const offline = new OfflineList();
+  const tables = new Tables({ warn: (text) => log.warn(text) });
   const lanes = new Map<string, Lane & { readonly dns: Dns }>();
 
   function laneOf(transport: string): Lane {
@@ -52,6 +55,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
         connector: new Connector(settings, log),
         cache: new ConnectionCache(settings.cache),
         offline,
+        logins: new Logins(settings.login, tables),
       };
       lanes.set(transport, lane);
     }

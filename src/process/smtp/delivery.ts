@@ -4,6 +4,7 @@
  * host (as Postfix does: what one server puts off, the next may take). One verdict for each recipient becomes its
  * Attempt.
  */
+import { ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Deliver, DeliverRecipient, RemoteFault } from "../../ipc/messages.ts";
 import type { Attempt } from "../../mail/attempt.ts";
@@ -12,6 +13,8 @@ import type { Content } from "../../spool/file.ts";
 import type { ConnectionCache } from "./connection-cache.ts";
 import type { Connector, Opened } from "./connector.ts";
 import type { OfflineList, OfflineMark } from "./offline-list.ts";
+import { ours } from "./login-words.ts";
+import type { Login, Logins } from "./logins.ts";
 import type { Host, Router } from "./route.ts";
 import type { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";
@@ -27,6 +30,7 @@ export interface Lane {
   readonly connector: Connector;
   readonly cache: ConnectionCache;
   readonly offline: OfflineList;
+  readonly logins: Logins;
 }
 
 export interface DeliveryHooks {
@@ -71,7 +75,8 @@ export class Delivery {
     this.#signal = signal;
     this.#left = job.recipients;
     const { tlsLevel, bindAddress, deliveryMs } = lane.settings;
-    this.#key = `${job.nexthop} ${tlsLevel} ${bindAddress.ipv4} ${bindAddress.ipv6}`;
+    const ownLogin = lane.logins.keyOf(job.sender);
+    this.#key = `${job.nexthop} ${tlsLevel} ${bindAddress.ipv4} ${bindAddress.ipv6}${ownLogin}`;
     this.#due = performance.now() + deliveryMs;
   }
 
@@ -148,7 +153,12 @@ export class Delivery {
 
   /** Returns whether a server was there and talked. */
   async #try(host: Host, byMx: boolean, maySwap: boolean): Promise<boolean> {
-    const opened = await this.#open(host, byMx, maySwap);
+    const login = this.#login(host);
+    if (login !== undefined && "verdict" in login) {
+      this.#lastWord({ verdict: login.verdict, host });
+      return false;
+    }
+    const opened = await this.#open(host, byMx, login, maySwap);
     if ("session" in opened) {
       const isStale = await this.#over(opened.session);
       // It was another's and is dead: this host has not been tried.
@@ -163,10 +173,21 @@ export class Delivery {
     return stage !== "connect";
   }
 
+  /** Without the table of logins nothing is sent: it would go out as somebody else's mail, or be refused. */
+  #login(host: Host): Login | { readonly verdict: Verdict } | undefined {
+    const { nexthop, sender } = this.#job;
+    try {
+      return this.#lane.logins.find({ host: host.name, nexthop, sender });
+    } catch (error) {
+      if (!(error instanceof ScesError)) throw error;
+      return { verdict: ours("deferred", "4.3.0", error.message) };
+    }
+  }
+
   /** While a connection is being made, one that becomes free is taken instead; the new one is for the next. */
-  #open(host: Host, byMx: boolean, maySwap: boolean): Promise<Opened> {
+  #open(host: Host, byMx: boolean, login: Login | undefined, maySwap: boolean): Promise<Opened> {
     const { connector, cache } = this.#lane;
-    const opening = connector.open(host, { byMx, due: this.#due, signal: this.#signal });
+    const opening = connector.open(host, { byMx, login, due: this.#due, signal: this.#signal });
     if (!maySwap) return opening;
     return new Promise((resolve, reject) => {
       const waiter = cache.wait(this.#key, (session) => resolve({ session }));

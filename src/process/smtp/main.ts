@@ -19,7 +19,8 @@
  *   active/, to read. Content is sent so that no line of it can be taken for the end of the message.
  *
  * FILES
- *   active/ID   the message; attempt records are appended by the skeleton
+ *   active/ID                 the message; attempt records are appended by the skeleton
+ *   smtp_sasl_password_maps   logins; not used while others than their owner can read them
  *
  * PARAMETERS
  *   relayhost, dns_servers, inet_protocols, smtp_*; see docs/parameters.md. A transport declared on smtp takes its own

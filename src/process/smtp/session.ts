@@ -4,10 +4,11 @@
  * that the TLS level forbids. Once open it takes messages (transaction.ts) until it leaves. States as in Stage.
  */
 import type { SecureContext, TLSSocket } from "node:tls";
-import { errnoOf, messageOf } from "../../base/errors.ts";
-import { clean } from "../../base/text.ts";
+import { errnoOf } from "../../base/errors.ts";
 import { connectTrouble, tlsReason } from "./connect-errors.ts";
 import { type Features, featuresOf, keywordsOf, NO_FEATURES } from "./features.ts";
+import { loginFailed, noMechanism } from "./login-words.ts";
+import type { Login } from "./logins.ts";
 import type { Host } from "./route.ts";
 import { ownVerdict, replyText, type Stage, type Trouble, troubled, unwelcome, type Verdict } from "./verdict.ts";
 import { Wire } from "./wire.ts";
@@ -20,7 +21,7 @@ export interface SessionOptions {
   readonly bindAddress: string; // "": the system chooses
   readonly tlsLevel: TlsLevel;
   readonly secureContext?: SecureContext; // one for all connections
-  readonly credentials?: { readonly user: string; readonly pass: string };
+  readonly login?: Login;
   readonly bounceGreeting: boolean; // a greeting of 5xx is final
   /** The name that is ours: a server that gives it is us. Absent where going through oneself is meant. */
   readonly ownName?: string;
@@ -50,7 +51,7 @@ export class Session extends Wire {
   readonly #options: SessionOptions;
   readonly #tlsRequired: boolean;
   #opened: ((failure: OpenFailure | undefined) => void) | undefined;
-  #offersAuth = false;
+  #mechanisms: readonly string[] | undefined; // offered; undefined: no AUTH, or no more
   #leaving = false;
 
   constructor(options: SessionOptions) {
@@ -109,21 +110,22 @@ export class Session extends Wire {
   }
 
   #logIn(): void {
-    const { credentials, timeouts } = this.#options;
-    if (credentials === undefined || !this.#offersAuth) {
+    const { login, timeouts } = this.#options;
+    const offered = this.#mechanisms;
+    if (login === undefined || offered === undefined) {
       this.#ready();
       return;
     }
+    const method = login.mechanism(offered, this.secure);
     this.#enter("auth", timeouts.helo);
-    this.login({ ...credentials, credentials: { ...credentials } }, (error) => {
-      if (error === null) {
-        this.#ready();
-        return;
-      }
-      const { response } = error as { response?: unknown };
-      const words = typeof response === "string" ? replyText(oneLine(response)) : messageOf(error);
-      const text = `SASL authentication failed; server ${this.peer} said: ${clean(words)}`;
-      this.#fail(ownVerdict("deferred", "noaccess", "4.7.8", text, "auth"));
+    if (method === undefined) {
+      this.#fail(noMechanism(this.peer, offered, this.secure));
+      return;
+    }
+    this.login(authenticationOf(login, method), (error) => {
+      if (this.isOver) return;
+      if (error === null) this.#ready();
+      else this.#fail(loginFailed(this.peer, login, error));
     });
   }
 
@@ -182,10 +184,9 @@ export class Session extends Wire {
     } else if (!isPositive(text)) super._actionEHLO("500 HELO is tried");
     else if (!this.#isMyself(first)) {
       this.features = featuresOf(keywords);
-      this.#offersAuth = keywords.has("AUTH");
+      this.#mechanisms = keywords.get("AUTH")?.split(/[\s=]+/);
       // nodemailer looks for words anywhere in the reply: it gets to see only what it is to act on.
       const offered = ["250-server", ...(keywords.has("STARTTLS") ? ["250-STARTTLS"] : [])];
-      if (this.#offersAuth) offered.push(`250-AUTH ${keywords.get("AUTH")}`);
       super._actionEHLO(`${offered.join("\n")}\n250 HELP`);
     }
   }
@@ -198,7 +199,7 @@ export class Session extends Wire {
 
   override _actionSTARTTLS(text: string): void {
     // Credentials do not go over a connection that failed to encrypt.
-    if (!isPositive(text)) this.#offersAuth = false;
+    if (!isPositive(text)) this.#mechanisms = undefined;
     if (isPositive(text) || !this.#tlsRequired) {
       super._actionSTARTTLS(text);
       return;
@@ -211,6 +212,7 @@ export class Session extends Wire {
     // RFC 3207 6, CVE-2021-38371: what came in the clear behind the 220 does not count.
     this.forget();
     this.features = NO_FEATURES;
+    this.#mechanisms = undefined;
     this.#enter("tls", this.#options.timeouts.starttls);
     super._upgradeConnection(callback);
   }
@@ -253,6 +255,28 @@ function isPositive(text: string): boolean {
 
 function oneLine(text: string): string {
   return text.replaceAll("\n", " ");
+}
+
+type Authentication = Parameters<Session["login"]>[0];
+type TokenDone = (error: Error | null, token: string) => void;
+
+/** As nodemailer takes it. */
+function authenticationOf(login: Login, method: string): Authentication {
+  const { user, secret } = login;
+  if (secret.kind === "password") {
+    const { password: pass } = secret;
+    return { method, user, pass, credentials: { user, pass } };
+  }
+  const getToken = (refused: boolean, done: TokenDone) => {
+    secret.get(refused).then(
+      (token) => done(null, token),
+      (error: Error) => done(error, ""),
+    );
+  };
+  // https://developers.google.com/workspace/gmail/imap/xoauth2-protocol
+  const buildXOAuth2Token = (token: string) =>
+    Buffer.from(`user=${user}\u0001auth=Bearer ${token}\u0001\u0001`).toString("base64");
+  return { method, user, oauth2: { getToken, buildXOAuth2Token } } as unknown as Authentication;
 }
 
 function summarize(socket: TLSSocket): string {

@@ -3,6 +3,7 @@ import type { Config } from "../../config/config.ts";
 import { parseEndpoint } from "../../config/endpoint.ts";
 import type { CacheLimits } from "./connection-cache.ts";
 import type { DnsOptions } from "../../dns/dns.ts";
+import type { LoginOptions } from "./logins.ts";
 import type { RouteOptions } from "./route.ts";
 import type { SessionTimeouts, TlsLevel } from "./session.ts";
 import type { TransactionTimeouts } from "./transaction.ts";
@@ -21,6 +22,7 @@ export interface Settings {
   readonly session: SessionTimeouts;
   readonly transaction: TransactionTimeouts;
   readonly cache: CacheLimits;
+  readonly login: LoginOptions;
 }
 
 const CACHED_CONNECTIONS = 500; // beyond it the oldest habits of the kernel are the limit
@@ -70,6 +72,16 @@ export function settingsOf(config: Config): Settings {
       reuseMs: config.smtp_connection_reuse_time_limit,
       reuseCount: config.smtp_connection_reuse_count_limit,
       size: CACHED_CONNECTIONS,
+    },
+    login: {
+      isEnabled: config.smtp_sasl_auth_enable,
+      passwords: config.smtp_sasl_password_maps,
+      bySender: config.smtp_sender_dependent_authentication,
+      filter: config.smtp_sasl_mechanism_filter,
+      plainTextWithoutTls: !config.smtp_sasl_security_options.includes("noplaintext"),
+      plainTextWithTls: !config.smtp_sasl_tls_security_options.includes("noplaintext"),
+      softBounce: config.smtp_sasl_auth_soft_bounce,
+      token: { command: config.smtp_sasl_xoauth2_command, timeoutMs: config.smtp_sasl_xoauth2_timeout },
     },
   };
 }

@@ -10,6 +10,7 @@ import { ScesError } from "../../base/errors.ts";
 import type { DeliverRecipient } from "../../ipc/messages.ts";
 import { DotStuffer, plainEnd } from "./dot-stuffing.ts";
 import { type Mail, mailCommand, rcptCommand, unsendable } from "./envelope-commands.ts";
+import { explained } from "./login-words.ts";
 import type { Session } from "./session.ts";
 import { forNow } from "./too-many.ts";
 import type { Awaited, Reply } from "./wire.ts";
@@ -177,7 +178,7 @@ class Transaction {
     }
     if (isPositive(reply)) return;
     this.#senderRefused = true;
-    this.#decideAll(refused(this.#session.peer, reply.text, "mail"));
+    this.#decideAll(explained(refused(this.#session.peer, reply.text, "mail")));
   }
 
   #onRcpt(position: number, reply: Reply): void {
@@ -187,7 +188,7 @@ class Transaction {
     }
     if (this.#senderRefused) return;
     if (isPositive(reply)) this.#accepted++;
-    else this.#verdicts[position] ??= forNow(refused(this.#session.peer, reply.text, "rcpt"));
+    else this.#verdicts[position] ??= explained(forNow(refused(this.#session.peer, reply.text, "rcpt")));
   }
 
   #onData(reply: Reply): void {
