@@ -1,5 +1,6 @@
 /** The records that are appended to a queue file after its content. Each is one JSON object on one line. */
 import type { Attempt } from "./attempt.ts";
+import type { TranscriptRecord } from "./transcript.ts";
 
 /** The waiting recipients (all, or those named) are due at `next`. */
 export interface ScheduleRecord {
@@ -61,4 +62,5 @@ export type JournalRecord =
   | DeleteRecord
   | DelayedRecord
   | ReportRecord
-  | SuspectRecord;
+  | SuspectRecord
+  | TranscriptRecord;

@@ -125,6 +125,8 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
         isSuspect = true;
         if (record.alone) deathsAlone += 1;
         break;
+      case "transcript":
+        break; // for people: it decides nothing
     }
   }
   return {

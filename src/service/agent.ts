@@ -11,12 +11,15 @@ import type { Client } from "../ipc/client.ts";
 import type { Deliver, Remotes, Report } from "../ipc/messages.ts";
 import type { Attempt } from "../mail/attempt.ts";
 import { deliveryLine } from "../mail/log-line.ts";
+import type { TranscriptRecord } from "../mail/transcript.ts";
 import { appendRecords, appendSynced } from "../spool/journal.ts";
 import { queuePath } from "../spool/queues.ts";
 import type { Context, Service } from "./service.ts";
 
 /** What became of a delivery; damaged: then no results. */
-export type DeliveryResult = Pick<Report, "results" | "fault" | "offlineMs" | "remoteFaults" | "damaged">;
+export type DeliveryResult = Pick<Report, "results" | "fault" | "offlineMs" | "remoteFaults" | "damaged"> & {
+  readonly transcript?: TranscriptRecord; // what was said, if a recipient was not delivered; written, not reported
+};
 
 export interface DeliveryHooks {
   /** The final dot is about to go out: from here on the delivery is carried to its end whatever happens. */
@@ -64,11 +67,11 @@ export function runAgent(context: Context, options: AgentOptions): Service {
         state.pastFinalDot = true;
       },
     };
-    const result = await options.deliver(delivery, hooks, state.controller.signal);
+    const { transcript, ...result } = await options.deliver(delivery, hooks, state.controller.signal);
     // Given up because qmgr was lost: whoever comes next hands it out again.
     const dropped = state.controller.signal.aborted && !state.pastFinalDot;
     if (!dropped) {
-      const recorded = result.damaged === undefined && (await record(delivery, result.results));
+      const recorded = result.damaged === undefined && (await record(delivery, result.results, transcript));
       report(delivery, result, recorded);
     }
     running.delete(delivery);
@@ -80,13 +83,18 @@ export function runAgent(context: Context, options: AgentOptions): Service {
   }
 
   /** Returns whether what qmgr is told is also in the file. A full disk is no reason to forget an outcome. */
-  async function record(delivery: Deliver, results: readonly Attempt[]): Promise<boolean> {
+  async function record(
+    delivery: Deliver,
+    results: readonly Attempt[],
+    transcript: TranscriptRecord | undefined,
+  ): Promise<boolean> {
     const isSent = results.length === 1 && results[0]?.outcome === "sent";
     if (delivery.brief && isSent) return true;
     const path = queuePath("active", delivery.id);
+    const records = transcript === undefined ? results : [...results, transcript];
     try {
-      if (results.every((attempt) => attempt.outcome === "deferred")) appendRecords(path, results);
-      else await appendSynced(path, results);
+      if (results.every((attempt) => attempt.outcome === "deferred")) appendRecords(path, records);
+      else await appendSynced(path, records);
       return true;
     } catch (error) {
       log.warn(`${delivery.id}: cannot record the outcome, it is kept in memory: ${spoolError("", error).message}`);
@@ -94,7 +102,7 @@ export function runAgent(context: Context, options: AgentOptions): Service {
     }
   }
 
-  function report(delivery: Deliver, result: DeliveryResult, recorded: boolean): void {
+  function report(delivery: Deliver, result: Omit<DeliveryResult, "transcript">, recorded: boolean): void {
     for (const attempt of result.results) {
       const recipient = delivery.recipients.find((one) => one.index === attempt.recipient);
       if (recipient !== undefined) log.info(deliveryLine(delivery.id, recipient, attempt));

@@ -3,6 +3,7 @@ import { memoryLog } from "../../src/base/log.ts";
 import { testConfig } from "../../src/config/load.ts";
 import type { Deliver, DeliverRecipient } from "../../src/ipc/messages.ts";
 import type { Attempt } from "../../src/mail/attempt.ts";
+import type { TranscriptRecord } from "../../src/mail/transcript.ts";
 import { createDeliverer, type Deliverer } from "../../src/process/smtp/deliverer.ts";
 import type { Content } from "../../src/spool/file.ts";
 
@@ -18,6 +19,7 @@ export interface Result {
   readonly attempts: readonly Attempt[];
   readonly fault: string | undefined;
   readonly damaged: string | undefined;
+  readonly transcript: TranscriptRecord | undefined;
   readonly dots: number; // how often the final dot was announced
 }
 
@@ -56,7 +58,8 @@ export function agent(settings: Readonly<Record<string, string>> = {}): Agent {
       };
       const delivery = deliveryOf(job, nexthop, letter);
       const done = await deliverer.deliver(delivery, hooks, letter.signal ?? new AbortController().signal);
-      return { attempts: done.results, fault: done.fault, damaged: done.damaged, dots };
+      const { results: attempts, fault, damaged, transcript } = done;
+      return { attempts, fault, damaged, transcript, dots };
     },
     async [Symbol.asyncDispose]() {
       deliverer.stop();

@@ -170,6 +170,17 @@ describe("sces-queue on a running system", () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(/<shown@d\.test>: waits after 1 attempt, next in 5m|next in 4m 59s/);
     expect(stdout).toMatch(/attempt 1: put off at .*\(4\.2\.1\): host .* said: 450 4\.2\.1 Mailbox busy/);
+    expect(stdout).toMatch(
+      /\nLast session that failed for <shown@d\.test>:\n {2}127\.0\.0\.1\[127\.0\.0\.1\]:\d+, begun .*\n {2} +\d\.\d{3} {5}connected/,
+    );
+    expect(stdout).toMatch(/\n {2} +\d\.\d{3} {2}S: 450 4\.2\.1 Mailbox busy\n/);
+    const json = JSON.parse((await queue("show", id, "--json")).stdout);
+    expect(json.transcripts).toMatchObject([{ recipients: [0], sessions: [{ host: "127.0.0.1", port: sink.port }] }]);
+    expect(json.transcripts[0].sessions[0].lines).toContainEqual({
+      ms: expect.any(Number),
+      who: "C",
+      text: "RCPT TO:<shown@d.test>",
+    });
     const content = await queue("show", id, "--content");
     expect(content.stdout).toMatch(/^Received: from [\s\S]*\r\nSubject: shown@d\.test\r\n[\s\S]*\r\n\r\nHello\.\r\n$/);
     expect(await queue("delete", id)).toEqual(affected(1));

@@ -30,9 +30,16 @@ function passwords(lines: string, settings: Readonly<Record<string, string>> = P
 async function login(answers: DestinationOptions, settings: Readonly<Record<string, string>>) {
   await using sink = await destination({ extensions: ["PIPELINING", "AUTH PLAIN LOGIN CRAM-MD5"], ...answers });
   await using smtp = agent(settings);
-  const { attempts, fault } = await smtp.send(nexthopOf(sink));
+  const { attempts, fault, transcript } = await smtp.send(nexthopOf(sink));
   const said = sink.commands.filter((line) => !/^(EHLO|HELO|STARTTLS|MAIL|RCPT|DATA|QUIT)\b/.test(line));
-  return { attempt: attempts[0], fault, said, log: smtp.log.lines.join("\n"), messages: sink.messages };
+  return {
+    attempt: attempts[0],
+    fault,
+    transcript: JSON.stringify(transcript),
+    said,
+    log: smtp.log.lines.join("\n"),
+    messages: sink.messages,
+  };
 }
 
 describe("mechanisms", () => {
@@ -164,6 +171,18 @@ describe("a login that does not work", () => {
     });
     expect(fault).toBe(attempt?.text);
     expect(`${log}${JSON.stringify(attempt)}`).not.toMatch(/secret|c2VjcmV0|alice/);
+  });
+
+  test.each([
+    ["PLAIN", ["535 5.7.8 no"], "AUTH PLAIN [not shown]"],
+    ["LOGIN", ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6", "535 5.7.8 no"], "AUTH LOGIN"],
+  ])("keeps what is said after AUTH %s out of the transcript", async (mechanism, auth, shown) => {
+    const { transcript } = await login(
+      { extensions: [`AUTH ${mechanism}`], auth },
+      passwords("127.0.0.1 alice:secret"),
+    );
+    expect(transcript).toContain(`"C","${shown}"`);
+    for (const secret of ["secret", "alice", "\0alice\0secret"]) expect(transcript).not.toContain(base64(secret));
   });
 
   test("returns the mail with smtp_sasl_auth_soft_bounce = no, but not if the server says 4xx", async () => {

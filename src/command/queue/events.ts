@@ -23,7 +23,8 @@ const REPORTS = {
 function eventText(record: JournalRecord, view: View): string | undefined {
   switch (record.kind) {
     case "attempt":
-      return undefined; // shown with its recipient
+    case "transcript":
+      return undefined; // shown with its recipient, or behind all that happened
     case "schedule":
       return record.scheduled
         ? `to be tried at ${new Date(record.next).toISOString()}, as its sender asked`
@@ -53,7 +54,8 @@ function eventText(record: JournalRecord, view: View): string | undefined {
 
 const NAMED = 3;
 
-function names(indexes: readonly number[], view: View): string {
+/** Not cleaned. */
+export function names(indexes: readonly number[], view: View): string {
   const all = indexes.map((index) => `<${view.envelope.recipients[index]?.address ?? `recipient ${index}`}>`);
   if (all.length <= NAMED) return all.join(", ");
   return `${all.slice(0, NAMED).join(", ")} and ${all.length - NAMED} more`;

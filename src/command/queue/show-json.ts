@@ -1,6 +1,7 @@
 /** All about a message as one JSON object: times are milliseconds since 1970, attempts are the journal's own records. */
 import type { Config } from "../../config/config.ts";
 import type { Attempt } from "../../mail/attempt.ts";
+import { lastTranscripts, type TranscriptRecord } from "../../mail/transcript.ts";
 import { eventsOf } from "./events.ts";
 import { type Json, jsonLine } from "./json-line.ts";
 import { attemptsOf, expiresAt, nextAttemptOf, type View } from "./view.ts";
@@ -34,6 +35,7 @@ export function shownJson(view: View, config: Config, quarantine: string | undef
         tries: state.attempts.filter((attempt) => attempt.recipient === index).map(tryJson),
       };
     }),
+    transcripts: lastTranscripts(view.records).map(transcriptJson),
     events: eventsOf(view).map(({ time, text }) => ({ time_ms: time, text })),
   });
 }
@@ -41,4 +43,19 @@ export function shownJson(view: View, config: Config, quarantine: string | undef
 function tryJson(attempt: Attempt): Json {
   const { kind: _, recipient: __, ...members } = attempt;
   return members as unknown as Json;
+}
+
+/** `recipients`: their places in the list of that name. */
+function transcriptJson({ time, recipients, sessions }: TranscriptRecord): Json {
+  return {
+    time_ms: time,
+    recipients: [...recipients],
+    sessions: sessions.map(({ host, address, port, time: begun, lines }) => ({
+      host,
+      address,
+      port,
+      begun_ms: begun,
+      lines: lines.map(([ms, who, text]) => ({ ms, who, text })),
+    })),
+  };
 }

@@ -5,7 +5,9 @@ import type { Attempt } from "../../mail/attempt.ts";
 import { mailDate } from "../../mail/date.ts";
 import type { Envelope, Recipient } from "../../mail/envelope.ts";
 import type { RecipientState } from "../../mail/state.ts";
+import { lastTranscripts } from "../../mail/transcript.ts";
 import { eventsOf } from "./events.ts";
+import { transcriptText } from "./transcript-text.ts";
 import { expiresAt, nextAttemptOf, type View } from "./view.ts";
 
 const PLACES = {
@@ -53,6 +55,7 @@ export function shownText(view: View, config: Config, header: string, quarantine
   const events = eventsOf(view);
   if (events.length > 0) lines.push("", "What else happened:");
   for (const { time: at, text } of events) lines.push(`  ${mailDate(at)}  ${clean(text, 2000)}`);
+  for (const record of lastTranscripts(view.records)) lines.push("", ...transcriptText(record, view));
   return `${lines.join("\n")}\n\nHeader:\n${header.replace(/^(?=.)/gm, "  ")}`;
 }
 

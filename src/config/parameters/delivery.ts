@@ -11,6 +11,7 @@ import {
   oneOf,
   path,
   shown,
+  size,
   someOf,
   splitList,
   text,
@@ -229,6 +230,13 @@ export const smtpClient = {
     "1h",
     `
     How long one delivery may take from its beginning to its end, all its hosts and commands together.`,
+  ),
+  smtp_transcript_limit: row(
+    size(0, 1024 * 1024),
+    "8k",
+    `
+    How much is kept with a message of what was said in the sessions of a delivery that failed, for sces-queue show: so
+    many characters of commands and replies, of the first and the last; never content or passwords. 0: nothing.`,
   ),
   smtp_connection_cache_time_limit: row(
     time(),

@@ -6,8 +6,9 @@ import type { Login } from "./logins.ts";
 import type { Host } from "./route.ts";
 import { type OpenFailure, Session, type TlsLevel } from "./session.ts";
 import type { Settings } from "./settings.ts";
+import { Transcript } from "./transcript.ts";
 
-export type Opened = { readonly session: Session } | { readonly failure: OpenFailure };
+export type Opened = { readonly session: Session } | { readonly failure: OpenFailure; readonly transcript: Transcript };
 
 export interface OpenOptions {
   readonly byMx: boolean; // found by MX lookup: it must not be this system itself
@@ -32,19 +33,27 @@ export class Connector {
    */
   async open(host: Host, options: OpenOptions): Promise<Opened> {
     const { tlsLevel } = this.#settings;
-    const opened = await this.#connect(host, options, tlsLevel);
+    const transcript = new Transcript(host);
+    const opened = await this.#connect(host, options, tlsLevel, transcript);
     if ("session" in opened || tlsLevel !== "may" || !opened.failure.tlsFailed || options.signal.aborted) return opened;
     this.#log.info(
       `${opened.failure.verdict.text}; trying ${host.name}[${host.address}]:${host.port} again without TLS`,
     );
-    return this.#connect(host, options, "none");
+    transcript.note("again without TLS");
+    return this.#connect(host, options, "none", transcript);
   }
 
-  async #connect(host: Host, { byMx, login, due, signal }: OpenOptions, tlsLevel: TlsLevel): Promise<Opened> {
+  async #connect(
+    host: Host,
+    { byMx, login, due, signal }: OpenOptions,
+    tlsLevel: TlsLevel,
+    transcript: Transcript,
+  ): Promise<Opened> {
     const { heloName, ownName, bindAddress, bounceGreeting, session: timeouts } = this.#settings;
     if (tlsLevel !== "none") this.#secureContext ??= createSecureContext();
     const session = new Session({
       host,
+      transcript,
       heloName,
       bindAddress: isIPv6(host.address) ? bindAddress.ipv6 : bindAddress.ipv4,
       tlsLevel,
@@ -59,6 +68,6 @@ export class Connector {
     signal.addEventListener("abort", give, { once: true });
     const failure = await session.open();
     signal.removeEventListener("abort", give);
-    return failure === undefined ? { session } : { failure };
+    return failure === undefined ? { session } : { failure, transcript };
   }
 }

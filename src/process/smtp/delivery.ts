@@ -21,6 +21,7 @@ import type { Settings } from "./settings.ts";
 import type { Mail } from "./envelope-commands.ts";
 import { isOneTooMany, wantsAnother } from "./too-many.ts";
 import { transact } from "./transaction.ts";
+import { recordOf, type Transcript } from "./transcript.ts";
 import { ownVerdict, type Verdict } from "./verdict.ts";
 
 /** What all deliveries of one transport share. */
@@ -59,6 +60,7 @@ export class Delivery {
   readonly #final = new Map<number, Judged>(); // by recipient index
   readonly #passing = new Map<number, Judged>(); // what would be final if there were no further host
   #left: readonly DeliverRecipient[];
+  readonly #transcripts: Transcript[] = []; // of all hosts so far
   #notes: string[] = [];
   #connectedAt: number | undefined; // wall clock; of the first session that was alive
   #damaged: string | undefined;
@@ -165,6 +167,7 @@ export class Delivery {
       return isStale && this.#goesOn ? this.#try(host, byMx, false) : true;
     }
     const { verdict, stage } = opened.failure;
+    this.#transcripts.push(opened.transcript);
     if (this.#signal.aborted) return true;
     if (stage !== "auth") this.#blame(host, verdict); // our password, not their server
     if (stage === "connect") this.#log.info(verdict.text);
@@ -206,6 +209,7 @@ export class Delivery {
   async #over(session: Session): Promise<boolean> {
     const connectedAt = Date.now();
     session.limit(this.#due);
+    this.#transcripts.push(session.newTranscript());
     for (;;) {
       const outcome = await this.#transact(session);
       if (outcome.isStale) return true;
@@ -270,8 +274,10 @@ export class Delivery {
       const judged = this.#final.get(recipient.index) ?? this.#passing.get(recipient.index);
       if (judged !== undefined) results.push(this.#attempt(recipient, judged, now));
     }
+    const transcript = recordOf(this.#transcripts, results, now, this.#lane.settings.transcriptLimit);
     return {
       results,
+      ...(transcript === undefined ? {} : { transcript }),
       ...(this.#fault === undefined ? {} : { fault: this.#fault }),
       ...(this.#offlineMs === undefined ? {} : { offlineMs: this.#offlineMs }),
       ...(this.#remoteFaults.length === 0 ? {} : { remoteFaults: this.#remoteFaults }),

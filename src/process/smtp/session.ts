@@ -11,12 +11,14 @@ import { loginFailed, noMechanism } from "./login-words.ts";
 import type { Login } from "./logins.ts";
 import type { Host } from "./route.ts";
 import { ownVerdict, replyText, type Stage, type Trouble, troubled, unwelcome, type Verdict } from "./verdict.ts";
+import type { Transcript } from "./transcript.ts";
 import { Wire } from "./wire.ts";
 
 export type TlsLevel = "none" | "may" | "encrypt" | "verify";
 
 export interface SessionOptions {
   readonly host: Host;
+  readonly transcript: Transcript; // where the opening is written
   readonly heloName: string;
   readonly bindAddress: string; // "": the system chooses
   readonly tlsLevel: TlsLevel;
@@ -55,9 +57,9 @@ export class Session extends Wire {
   #leaving = false;
 
   constructor(options: SessionOptions) {
-    const { host, tlsLevel, bindAddress, secureContext } = options;
+    const { host, transcript, tlsLevel, bindAddress, secureContext } = options;
     const tlsRequired = tlsLevel === "encrypt" || tlsLevel === "verify";
-    super(host, {
+    super(host, transcript, {
       name: options.heloName,
       ignoreTLS: tlsLevel === "none",
       requireTLS: tlsRequired,
@@ -83,6 +85,12 @@ export class Session extends Wire {
   /** Can take a message. */
   get isUsable(): boolean {
     return this.isQuiet && !this.#leaving;
+  }
+
+  /** What is said from now on is for another message. */
+  newTranscript(): Transcript {
+    this.transcript = this.#options.transcript.continued(this.uses);
+    return this.transcript;
   }
 
   /** Says QUIT and goes. */
@@ -143,6 +151,7 @@ export class Session extends Wire {
   #fail(verdict: Verdict): void {
     const opened = this.#opened;
     this.#opened = undefined;
+    this.transcript.note(verdict.text);
     this.destroy();
     opened?.({ verdict, stage: this.at, tlsFailed: false });
   }
@@ -158,12 +167,13 @@ export class Session extends Wire {
     const tlsFailed = stage === "tls" || (this.secure && stage === "ehlo" && trouble.type === "lost");
     const known: Trouble = stage === "tls" && trouble.type === "lost" ? { type: "tls" } : trouble;
     this.#opened = undefined;
-    super.end(trouble);
+    super.end(known);
     opened({ verdict: troubled(this.peer, this.remote.port, known, stage), stage, tlsFailed });
   }
 
   override _onConnect(): void {
     this.#enter("greeting", this.#options.timeouts.helo);
+    this.transcript.note(`connected from ${this.socket?.localAddress ?? "unknown"}`);
     super._onConnect();
   }
 
@@ -214,7 +224,10 @@ export class Session extends Wire {
     this.features = NO_FEATURES;
     this.#mechanisms = undefined;
     this.#enter("tls", this.#options.timeouts.starttls);
-    super._upgradeConnection(callback);
+    super._upgradeConnection((error, secured) => {
+      if (error === null) this.transcript.note(`TLS: ${summarize(this.socket as TLSSocket)}`);
+      callback(error, secured);
+    });
   }
 
   override _sendCommand(line: string, logged?: string): void {
@@ -222,6 +235,8 @@ export class Session extends Wire {
     if (line.startsWith("EHLO")) this.#enter("ehlo", helo);
     else if (line.startsWith("HELO")) this.#enter("helo", helo);
     else if (line === "STARTTLS") this.#enter("starttls", starttls);
+    if (this.at === "auth") this.transcript.secret(line);
+    else this.transcript.command(line);
     super._sendCommand(line, logged);
   }
 

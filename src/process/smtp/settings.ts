@@ -17,6 +17,7 @@ export interface Settings {
   readonly nohostsIsTemporary: boolean; // no such domain, or no address for it
   readonly sessionLimit: number; // hosts that answered; 0: none
   readonly deliveryMs: number; // for one delivery, everything together
+  readonly transcriptLimit: number; // characters of one delivery's transcript; 0: none is kept
   readonly dns: DnsOptions;
   readonly route: RouteOptions;
   readonly session: SessionTimeouts;
@@ -38,6 +39,7 @@ export function settingsOf(config: Config): Settings {
     nohostsIsTemporary: config.nohosts_is_temporary,
     sessionLimit: config.smtp_mx_session_limit,
     deliveryMs: config.smtp_delivery_timeout,
+    transcriptLimit: config.smtp_transcript_limit,
     dns: {
       servers: config.dns_servers,
       hostLookup: config.smtp_host_lookup,

@@ -278,7 +278,7 @@ class Transaction {
     }
     session.prolong(awaited, "dot", timeouts.dataDone);
     this.#passFinalDot();
-    session.put(stuffer.end());
+    session.put(stuffer.end().toString("latin1"));
   }
 
   #passFinalDot(): void {

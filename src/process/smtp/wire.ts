@@ -10,7 +10,8 @@ import { Deadline } from "./deadline.ts";
 import { type Reading, ReplyReader } from "./reply-reader.ts";
 import type { Host } from "./route.ts";
 import { Connection, type ConnectionOptions } from "./smtp-connection.ts";
-import { replyText, type Stage, type Trouble } from "./verdict.ts";
+import type { Transcript } from "./transcript.ts";
+import { replyText, type Stage, type Trouble, troubled } from "./verdict.ts";
 
 export interface Reply {
   readonly code: number;
@@ -31,6 +32,7 @@ export abstract class Wire extends Connection {
   readonly remote: Host;
   readonly peer: string; // "host[ip]", as the log has it
   readonly openedAt = performance.now();
+  transcript: Transcript; // of the opening, or of the message that is being given
   /** Told once, when an open connection is of no more use, unless it was closed by us. */
   onTrouble: ((trouble: Trouble, stage: Stage) => void) | undefined;
   protected at: Stage = "connect"; // while nothing is awaited
@@ -41,7 +43,7 @@ export abstract class Wire extends Connection {
   #heardUnasked = false;
   #taken: (() => void) | undefined;
 
-  constructor(host: Host, options: ConnectionOptions) {
+  constructor(host: Host, transcript: Transcript, options: ConnectionOptions) {
     super({
       host: host.address,
       port: host.port,
@@ -53,6 +55,7 @@ export abstract class Wire extends Connection {
       ...options,
     });
     this.remote = host;
+    this.transcript = transcript;
     this.peer = `${host.name}[${host.address}]`;
     this.deadline = new Deadline(() => {
       this.end({ type: this.at === "connect" ? "connect" : "timeout", detail: "Connection timed out" });
@@ -93,27 +96,31 @@ export abstract class Wire extends Connection {
     if (this.#awaited[0] === awaited) this.deadline.set(timeoutMs);
   }
 
-  put(data: string | Buffer): void {
+  put(data: string): void {
     const { socket } = this;
     if (this.isOver || socket === undefined) return;
-    if (typeof data === "string") socket.write(data, "utf8");
-    else socket.write(data);
+    if (this.where === "auth") this.transcript.secret(data);
+    else this.transcript.command(data);
+    socket.write(data, "utf8");
   }
 
-  /** Both in one segment where they fit. */
-  putTogether(first: Buffer, second: string): void {
+  /** Content and what closes it, in one segment where they fit. */
+  putTogether(content: Buffer, end: string): void {
     const { socket } = this;
     if (this.isOver || socket === undefined) return;
+    this.transcript.content(content.length);
+    this.transcript.command(end);
     socket.cork();
-    socket.write(first);
-    socket.write(second, "latin1");
+    socket.write(content);
+    socket.write(end, "latin1");
     socket.uncork();
   }
 
-  /** Resolves when the system has taken the bytes, so that they may be overwritten; also when the connection ends. */
+  /** Content. Resolves when the system has taken it, so that it may be overwritten; also when the connection ends. */
   handOver(data: Buffer): Promise<void> {
     const { socket } = this;
     if (this.isOver || socket === undefined) return Promise.resolve();
+    this.transcript.content(data.length);
     return new Promise((resolve) => {
       this.#taken = resolve;
       socket.write(data, () => resolve());
@@ -135,6 +142,7 @@ export abstract class Wire extends Connection {
   protected end(trouble: Trouble): void {
     if (this.isOver) return;
     const { where, onTrouble } = this;
+    this.transcript.note(troubled(this.peer, this.remote.port, trouble, where).text);
     this.destroy();
     onTrouble?.(trouble, where);
   }
@@ -154,6 +162,7 @@ export abstract class Wire extends Connection {
   }
 
   #hear(reading: Reading): void {
+    this.transcript.reply(reading.text);
     const awaited = reading.kind === "reply" ? this.#awaited.shift() : undefined;
     const action = reading.kind === "reply" && awaited === undefined ? this._responseActions.shift() : undefined;
     if (reading.kind === "reply" && awaited !== undefined) {
