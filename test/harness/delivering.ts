@@ -8,7 +8,7 @@ import { createDeliverer, type Deliverer } from "../../src/process/smtp/delivere
 import type { Content } from "../../src/spool/file.ts";
 
 export interface Letter {
-  readonly to?: readonly (string | Partial<DeliverRecipient>)[]; // default: one
+  readonly to?: readonly (string | Partial<DeliverRecipient>)[]; // default: one, at the next hop if it is a domain
   readonly text?: string | Buffer; // the content; default: a short one
   readonly content?: Content; // instead of `text`
   readonly envelope?: Partial<Deliver>;
@@ -90,7 +90,12 @@ async function* piecesOf(bytes: Buffer, sizes: readonly number[]): AsyncGenerato
 function deliveryOf(
   job: number,
   nexthop: string,
-  { to = ["bob@example.org"], envelope = {}, text, content }: Letter,
+  {
+    to = [/^[a-z]+\.[a-z]+$/.test(nexthop) ? `bob@${nexthop}` : "bob@example.org"],
+    envelope = {},
+    text,
+    content,
+  }: Letter,
 ): Deliver {
   const now = Date.now();
   return {

@@ -386,7 +386,7 @@ describe("mail never goes in circles", () => {
     expect((await it.smtp.send(`[127.0.0.1]:${it.port}`)).attempts).toMatchObject([{ outcome: "sent" }]);
     await using looping = agent({ smtpd_listen: `127.0.0.1:${it.port}` });
     expect((await looping.send(`[127.0.0.1]:${it.port}`)).attempts).toMatchObject([
-      { outcome: "bounced", dsn: "5.4.6" },
+      { outcome: "deferred", dsn: "4.3.5", text: "mail for 127.0.0.1 loops back to myself" },
     ]);
   });
 });

@@ -58,6 +58,12 @@ export const routing = {
     Tables that give a relayhost by sender: user+ext@domain, user@domain, @domain, or <> for the null sender. DUNNO: no
     other than relayhost.`,
   ),
+  fallback_relay: row(
+    nexthops,
+    "",
+    `
+    The default of smtp_fallback_relay.`,
+  ),
   transport_maps: row(
     maps,
     "",
@@ -158,6 +164,13 @@ export const smtpClient = {
     "any",
     `
     Which addresses of a host are tried first. any: by turns.`,
+  ),
+  smtp_fallback_relay: row(
+    nexthops,
+    "$fallback_relay",
+    `
+    Next hops that are tried when a destination is not found, or all its hosts have failed for now. Empty: the mail is
+    returned, or put off.`,
   ),
   smtp_tcp_port: row(
     integer(1, 65_535),

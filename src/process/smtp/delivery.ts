@@ -1,12 +1,14 @@
 /**
- * One delivery: some recipients of one message to one next hop. It takes an open connection if there is one, else it
- * walks the hosts of the route, best first, until every recipient has a verdict that is final or comes from the last
- * host (as Postfix does: what one server puts off, the next may take). One verdict for each recipient becomes its
- * Attempt.
+ * One delivery: some recipients of one message to one next hop, and the next hops that stand in for it. It takes an
+ * open connection if there is one, else it walks the hosts of the route, best first, until every recipient has a
+ * verdict that is final or comes from the last host (as Postfix does: what one server puts off, the next may take). One
+ * verdict for each recipient becomes its Attempt.
  */
 import { ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { splitList } from "../../config/values.ts";
 import type { Deliver, DeliverRecipient, RemoteFault } from "../../ipc/messages.ts";
+import { domainOf } from "../../mail/address.ts";
 import type { Attempt } from "../../mail/attempt.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
 import type { Content } from "../../spool/file.ts";
@@ -54,12 +56,13 @@ export class Delivery {
   readonly #hooks: DeliveryHooks;
   readonly #signal: AbortSignal;
   readonly #content: Content;
-  readonly #key: string;
+  readonly #hops: readonly string[]; // tried in this order
   readonly #startedAt = Date.now();
   readonly #due: number; // monotonic clock, ms
   readonly #final = new Map<number, Judged>(); // by recipient index
   readonly #passing = new Map<number, Judged>(); // what would be final if there were no further host
   #left: readonly DeliverRecipient[];
+  #hop: string; // the one that it is at
   readonly #transcripts: Transcript[] = []; // of all hosts so far
   #notes: string[] = [];
   #connectedAt: number | undefined; // wall clock; of the first session that was alive
@@ -76,17 +79,21 @@ export class Delivery {
     this.#hooks = hooks;
     this.#signal = signal;
     this.#left = job.recipients;
-    const { tlsLevel, bindAddress, deliveryMs } = lane.settings;
-    const ownLogin = lane.logins.keyOf(job.sender);
-    this.#key = `${job.nexthop} ${tlsLevel} ${bindAddress.ipv4} ${bindAddress.ipv6}${ownLogin}`;
-    this.#due = performance.now() + deliveryMs;
+    this.#due = performance.now() + lane.settings.deliveryMs;
+    this.#hops = [...new Set([...splitList(job.nexthop), ...lane.settings.fallbackRelays])];
+    this.#hop = this.#hops[0] ?? "";
   }
 
   async run(): Promise<DeliveryResult> {
     const reused = this.#lane.cache.take(this.#key);
     let tried: Host | undefined;
     if (reused !== undefined && !(await this.#over(reused))) tried = reused.remote;
-    if (this.#goesOn) await this.#walk(tried);
+    for (const hop of this.#hops) {
+      if (!this.#goesOn) break;
+      this.#hop = hop;
+      await this.#walk(tried);
+      tried = undefined;
+    }
     return this.#damaged === undefined ? this.#conclude() : { results: [], damaged: this.#damaged };
   }
 
@@ -94,11 +101,18 @@ export class Delivery {
     return this.#left.length > 0 && this.#damaged === undefined && !this.#signal.aborted;
   }
 
+  /** Connections that may stand for each other have the same. */
+  get #key(): string {
+    const { tlsLevel, bindAddress } = this.#lane.settings;
+    const ownLogin = this.#lane.logins.keyOf(this.#job.sender);
+    return `${this.#hop} ${tlsLevel} ${bindAddress.ipv4} ${bindAddress.ipv6}${ownLogin}`;
+  }
+
   /** `tried`: the host of a connection that was used already, and counts. */
   async #walk(tried: Host | undefined): Promise<void> {
     const { router, settings } = this.#lane;
-    const route = await router.route(this.#job.nexthop);
-    if ("verdict" in route) return this.#lastWord({ verdict: this.#onNoHosts(route.verdict) });
+    const route = await router.route(this.#hop);
+    if ("verdict" in route) return this.#onNoHosts(route.verdict);
     const hosts = this.#online(route.hosts);
     let sessions = tried === undefined ? 0 : 1;
     let isFirst = tried === undefined;
@@ -115,8 +129,25 @@ export class Delivery {
     }
   }
 
-  /** MailerQ takes a domain that does not exist for a name server's mistake, and tries again. */
-  #onNoHosts(verdict: Verdict): Verdict {
+  /** A domain that takes no mail, or leads back here, takes it by no other way either. */
+  #onNoHosts(verdict: Verdict): void {
+    const isLast = this.#hop === this.#hops.at(-1) || verdict.dsn === "5.1.10" || verdict.dsn === "5.4.6";
+    if (verdict.outcome !== "bounced" || isLast) {
+      this.#lastWord({ verdict: this.#withoutHosts(verdict) });
+      return;
+    }
+    this.#notes.push(verdict.text);
+    this.#lastWord({ verdict: { ...verdict, outcome: "deferred" } }); // until the next has had its word
+  }
+
+  #withoutHosts(verdict: Verdict): Verdict {
+    if (verdict.outcome !== "bounced") return verdict;
+    // As Postfix: a next hop that the administrator named and that is not there is no reason to return mail.
+    if (this.#job.recipients.every(({ address }) => domainOf(address) !== this.#hop)) {
+      this.#log.warn(`next hop ${this.#hop}: configuration problem: ${verdict.text}`);
+      return { ...verdict, outcome: "deferred", dsn: "4.3.5" };
+    }
+    // MailerQ takes a domain that does not exist for a name server's mistake, and tries again.
     const isTemporary = this.#lane.settings.nohostsIsTemporary || this.#job.dialect === "mailerq";
     if (!isTemporary || (verdict.dsn !== "5.1.2" && verdict.dsn !== "5.4.4")) return verdict;
     return { ...verdict, outcome: "deferred", dsn: `4${verdict.dsn.slice(1)}` };
@@ -178,9 +209,9 @@ export class Delivery {
 
   /** Without the table of logins nothing is sent: it would go out as somebody else's mail, or be refused. */
   #login(host: Host): Login | { readonly verdict: Verdict } | undefined {
-    const { nexthop, sender } = this.#job;
+    const { sender } = this.#job;
     try {
-      return this.#lane.logins.find({ host: host.name, nexthop, sender });
+      return this.#lane.logins.find({ host: host.name, nexthop: this.#hop, sender });
     } catch (error) {
       if (!(error instanceof ScesError)) throw error;
       return { verdict: ours("deferred", "4.3.0", error.message) };
@@ -190,13 +221,14 @@ export class Delivery {
   /** While a connection is being made, one that becomes free is taken instead; the new one is for the next. */
   #open(host: Host, byMx: boolean, login: Login | undefined, maySwap: boolean): Promise<Opened> {
     const { connector, cache } = this.#lane;
+    const key = this.#key;
     const opening = connector.open(host, { byMx, login, due: this.#due, signal: this.#signal });
     if (!maySwap) return opening;
     return new Promise((resolve, reject) => {
-      const waiter = cache.wait(this.#key, (session) => resolve({ session }));
+      const waiter = cache.wait(key, (session) => resolve({ session }));
       opening.then((opened) => {
         if (waiter.cancel()) resolve(opened);
-        else if ("session" in opened) cache.give(this.#key, opened.session);
+        else if ("session" in opened) cache.give(key, opened.session);
         else {
           this.#log.info(opened.failure.verdict.text);
           this.#blame(host, opened.failure.verdict);

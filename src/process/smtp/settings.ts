@@ -1,6 +1,7 @@
 /** What the SMTP client takes from main.cf, for one transport. */
 import type { Config } from "../../config/config.ts";
 import { parseEndpoint } from "../../config/endpoint.ts";
+import { splitList } from "../../config/values.ts";
 import type { CacheLimits } from "./connection-cache.ts";
 import type { DnsOptions } from "../../dns/dns.ts";
 import type { LoginOptions } from "./logins.ts";
@@ -15,6 +16,7 @@ export interface Settings {
   readonly tlsLevel: TlsLevel;
   readonly bounceGreeting: boolean; // a greeting of 5xx returns the mail
   readonly nohostsIsTemporary: boolean; // no such domain, or no address for it
+  readonly fallbackRelays: readonly string[]; // next hops that stand in for any other
   readonly sessionLimit: number; // hosts that answered; 0: none
   readonly deliveryMs: number; // for one delivery, everything together
   readonly transcriptLimit: number; // characters of one delivery's transcript; 0: none is kept
@@ -37,6 +39,7 @@ export function settingsOf(config: Config): Settings {
     tlsLevel: config.smtp_tls_security_level,
     bounceGreeting: !config.smtp_skip_5xx_greeting,
     nohostsIsTemporary: config.nohosts_is_temporary,
+    fallbackRelays: splitList(config.smtp_fallback_relay),
     sessionLimit: config.smtp_mx_session_limit,
     deliveryMs: config.smtp_delivery_timeout,
     transcriptLimit: config.smtp_transcript_limit,
