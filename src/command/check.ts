@@ -23,6 +23,7 @@ import { checkFiles } from "./check/files.ts";
 import type { Finding } from "./check/finding.ts";
 import { checkPorts } from "./check/ports.ts";
 import { checkSecrets } from "./check/secrets.ts";
+import { checkSourceAddresses } from "./check/source-addresses.ts";
 import { checkTables } from "./check/tables.ts";
 import { takeConfigOptions } from "../service/config-options.ts";
 import type { CommandIo } from "./io.ts";
@@ -56,7 +57,7 @@ async function findAll(
   }
   const owner = checkOwner(config, findings);
   findings.push(...checkFiles(config, owner), ...checkTables(config, owner), ...checkSecrets(config));
-  findings.push(...(await checkPorts(config)));
+  findings.push(...checkSourceAddresses(config), ...(await checkPorts(config)));
   if (config.log_to.includes("syslog") && !isOnPath("logger", env)) {
     findings.push({
       severity: "error",

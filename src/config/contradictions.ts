@@ -4,6 +4,7 @@ import { parseEndpoint } from "./endpoint.ts";
 import { domainMatcher } from "./match.ts";
 import type { ParameterName } from "./parameters.ts";
 import { LISTENERS } from "./settings.ts";
+import { smtpContradictions } from "./smtp-contradictions.ts";
 import { splitList } from "./values.ts";
 
 export interface Contradiction {
@@ -13,7 +14,13 @@ export interface Contradiction {
 }
 
 export function contradictions(config: Config): Contradiction[] {
-  return [...retryTimes(config), ...limits(config), ...relaying(config), ...listeners(config), ...clientLogins(config)];
+  return [
+    ...retryTimes(config),
+    ...limits(config),
+    ...relaying(config),
+    ...listeners(config),
+    ...smtpContradictions(config),
+  ];
 }
 
 function* retryTimes(config: Config): Generator<Contradiction> {
@@ -139,17 +146,6 @@ function* oneListener(config: Config, prefix: string, listen: readonly string[])
       `${prefix}smtpd_sasl_auth_enable`,
       "is yes, but without smtpd_tls_cert_file there is no TLS, and smtpd_tls_auth_only is yes: nobody can log in",
     );
-  }
-}
-
-function* clientLogins(config: Config): Generator<Contradiction> {
-  const tables = config.smtp_sasl_password_maps;
-  if (config.smtp_sasl_auth_enable && tables.length === 0) {
-    yield error("smtp_sasl_auth_enable", "is yes, but smtp_sasl_password_maps is empty: name a table of logins in it");
-  }
-  if (tables.some(({ type }) => type === "inline" || type === "static")) {
-    const why = "holds passwords in main.cf, which `sces config` prints: put them into a file of mode 0600";
-    yield error("smtp_sasl_password_maps", why);
   }
 }
 

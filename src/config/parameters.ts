@@ -14,6 +14,7 @@ import { processes } from "./parameters/processes.ts";
 import { holding, retry, scheduling, spool } from "./parameters/queue.ts";
 import { limits, listening, relayControl, security } from "./parameters/receiving.ts";
 import { reports } from "./parameters/reports.ts";
+import { sourceAddresses } from "./parameters/source-addresses.ts";
 
 export const parameters = {
   ...general,
@@ -28,6 +29,7 @@ export const parameters = {
   ...holding,
   ...routing,
   ...smtpClient,
+  ...sourceAddresses,
   ...clientLogin,
   ...reports,
 };
@@ -53,6 +55,7 @@ export const SECTIONS: readonly { readonly title: string; readonly rows: Section
   { title: "Hold and quarantine", rows: holding },
   { title: "Routing", rows: routing },
   { title: "The SMTP client", rows: smtpClient },
+  { title: "The SMTP client: source addresses", rows: sourceAddresses },
   { title: "The SMTP client: logins", rows: clientLogin },
   { title: "Reports", rows: reports },
 ];

@@ -131,6 +131,7 @@ export interface Deliver {
   readonly smtputf8?: true;
   readonly body?: "8BITMIME";
   readonly dialect?: "mailerq"; // as in the envelope
+  readonly sources?: readonly string[]; // our addresses, from one of which it is to be made; absent: as main.cf says
   readonly brief?: true; // a single recipient, first try: if sent, no record is needed
 }
 export interface DeliverRecipient extends Recipient {

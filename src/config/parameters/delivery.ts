@@ -15,7 +15,6 @@ import {
   someOf,
   splitList,
   text,
-  textLike,
   time,
   ValueError,
   yesNo,
@@ -33,8 +32,6 @@ const nexthops: Kind<string> = {
     return hops.join(",");
   },
 };
-const address = (version: 4 | 6) =>
-  textLike(version === 4 ? /^$|^\d+\.\d+\.\d+\.\d+$/ : /^$|^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/, `IPv${version} address`);
 const servers = listOf("addresses of DNS servers, with :port if it is not 53", (item) => {
   const bare = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(item)?.[1] ?? /^([\d.]+)(?::\d{1,5})?$/.exec(item)?.[1] ?? item;
   if (isIP(bare) === 0)
@@ -177,18 +174,6 @@ export const smtpClient = {
     "25",
     `
     The port of other mail systems, where the destination does not name one.`,
-  ),
-  smtp_bind_address: row(
-    address(4),
-    "",
-    `
-    The address of this machine from which IPv4 connections are made. Empty: the system chooses.`,
-  ),
-  smtp_bind_address6: row(
-    address(6),
-    "",
-    `
-    The same for IPv6.`,
   ),
   smtp_helo_name: row(
     text,

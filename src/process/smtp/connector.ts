@@ -1,10 +1,10 @@
 /** Opens a session to one host as the TLS policy has it. */
-import { isIPv6 } from "node:net";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Log } from "../../base/log.ts";
 import type { Login } from "./logins.ts";
 import type { Host } from "./route.ts";
 import { type OpenFailure, Session, type TlsLevel } from "./session.ts";
+import type { Source } from "./sources.ts";
 import type { Settings } from "./settings.ts";
 import { Transcript } from "./transcript.ts";
 
@@ -12,6 +12,7 @@ export type Opened = { readonly session: Session } | { readonly failure: OpenFai
 
 export interface OpenOptions {
   readonly byMx: boolean; // found by MX lookup: it must not be this system itself
+  readonly source: Source;
   readonly login?: Login | undefined;
   readonly due: number; // monotonic clock, ms
   readonly signal: AbortSignal;
@@ -45,17 +46,17 @@ export class Connector {
 
   async #connect(
     host: Host,
-    { byMx, login, due, signal }: OpenOptions,
+    { byMx, source, login, due, signal }: OpenOptions,
     tlsLevel: TlsLevel,
     transcript: Transcript,
   ): Promise<Opened> {
-    const { heloName, ownName, bindAddress, bounceGreeting, session: timeouts } = this.#settings;
+    const { ownName, bounceGreeting, session: timeouts } = this.#settings;
     if (tlsLevel !== "none") this.#secureContext ??= createSecureContext();
     const session = new Session({
       host,
       transcript,
-      heloName,
-      bindAddress: isIPv6(host.address) ? bindAddress.ipv6 : bindAddress.ipv4,
+      heloName: source.helo,
+      bindAddress: source.address,
       tlsLevel,
       bounceGreeting,
       timeouts,

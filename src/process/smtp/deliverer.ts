@@ -14,6 +14,7 @@ import { Dns } from "../../dns/dns.ts";
 import { OfflineList } from "./offline-list.ts";
 import { Logins } from "./logins.ts";
 import { Router } from "./route.ts";
+import { Sources } from "./sources.ts";
 import { settingsOf } from "./settings.ts";
 
 export interface DelivererOptions {
@@ -55,6 +56,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
         connector: new Connector(settings, log),
         cache: new ConnectionCache(settings.cache),
         offline,
+        sources: new Sources(settings.source, tables, log),
         logins: new Logins(settings.login, tables),
       };
       lanes.set(transport, lane);

@@ -16,9 +16,10 @@ import type { ConnectionCache } from "./connection-cache.ts";
 import type { Connector, Opened } from "./connector.ts";
 import type { OfflineList, OfflineMark } from "./offline-list.ts";
 import { ours } from "./login-words.ts";
-import type { Login, Logins } from "./logins.ts";
+import type { Logins } from "./logins.ts";
 import type { Host, Router } from "./route.ts";
 import type { Session } from "./session.ts";
+import type { Sources, SourceSet } from "./sources.ts";
 import type { Settings } from "./settings.ts";
 import type { Mail } from "./envelope-commands.ts";
 import { isOneTooMany, wantsAnother } from "./too-many.ts";
@@ -33,6 +34,7 @@ export interface Lane {
   readonly connector: Connector;
   readonly cache: ConnectionCache;
   readonly offline: OfflineList;
+  readonly sources: Sources;
   readonly logins: Logins;
 }
 
@@ -57,6 +59,7 @@ export class Delivery {
   readonly #signal: AbortSignal;
   readonly #content: Content;
   readonly #hops: readonly string[]; // tried in this order
+  #sources: SourceSet | undefined;
   readonly #startedAt = Date.now();
   readonly #due: number; // monotonic clock, ms
   readonly #final = new Map<number, Judged>(); // by recipient index
@@ -85,6 +88,18 @@ export class Delivery {
   }
 
   async run(): Promise<DeliveryResult> {
+    try {
+      await this.#deliver();
+    } catch (error) {
+      // A table that cannot be read: what it says of this mail is not known.
+      if (!(error instanceof ScesError)) throw error;
+      this.#lastWord({ verdict: ours("deferred", "4.3.0", error.message) });
+    }
+    return this.#damaged === undefined ? this.#conclude() : { results: [], damaged: this.#damaged };
+  }
+
+  async #deliver(): Promise<void> {
+    this.#sources = this.#lane.sources.choose(this.#job);
     const reused = this.#lane.cache.take(this.#key);
     let tried: Host | undefined;
     if (reused !== undefined && !(await this.#over(reused))) tried = reused.remote;
@@ -94,7 +109,6 @@ export class Delivery {
       await this.#walk(tried);
       tried = undefined;
     }
-    return this.#damaged === undefined ? this.#conclude() : { results: [], damaged: this.#damaged };
   }
 
   get #goesOn(): boolean {
@@ -103,9 +117,8 @@ export class Delivery {
 
   /** Connections that may stand for each other have the same. */
   get #key(): string {
-    const { tlsLevel, bindAddress } = this.#lane.settings;
-    const ownLogin = this.#lane.logins.keyOf(this.#job.sender);
-    return `${this.#hop} ${tlsLevel} ${bindAddress.ipv4} ${bindAddress.ipv6}${ownLogin}`;
+    const { logins, settings } = this.#lane;
+    return `${this.#hop} ${settings.tlsLevel} ${this.#sources?.key}${logins.keyOf(this.#job.sender)}`;
   }
 
   /** `tried`: the host of a connection that was used already, and counts. */
@@ -186,12 +199,7 @@ export class Delivery {
 
   /** Returns whether a server was there and talked. */
   async #try(host: Host, byMx: boolean, maySwap: boolean): Promise<boolean> {
-    const login = this.#login(host);
-    if (login !== undefined && "verdict" in login) {
-      this.#lastWord({ verdict: login.verdict, host });
-      return false;
-    }
-    const opened = await this.#open(host, byMx, login, maySwap);
+    const opened = await this.#open(host, byMx, maySwap);
     if ("session" in opened) {
       const isStale = await this.#over(opened.session);
       // It was another's and is dead: this host has not been tried.
@@ -200,41 +208,44 @@ export class Delivery {
     const { verdict, stage } = opened.failure;
     this.#transcripts.push(opened.transcript);
     if (this.#signal.aborted) return true;
-    if (stage !== "auth") this.#blame(host, verdict); // our password, not their server
+    this.#blame(host, verdict);
     if (stage === "connect") this.#log.info(verdict.text);
     else this.#notes.push(verdict.text);
     this.#lastWord({ verdict, host });
     return stage !== "connect";
   }
 
-  /** Without the table of logins nothing is sent: it would go out as somebody else's mail, or be refused. */
-  #login(host: Host): Login | { readonly verdict: Verdict } | undefined {
-    const { sender } = this.#job;
-    try {
-      return this.#lane.logins.find({ host: host.name, nexthop: this.#hop, sender });
-    } catch (error) {
-      if (!(error instanceof ScesError)) throw error;
-      return { verdict: ours("deferred", "4.3.0", error.message) };
-    }
-  }
-
   /** While a connection is being made, one that becomes free is taken instead; the new one is for the next. */
-  #open(host: Host, byMx: boolean, login: Login | undefined, maySwap: boolean): Promise<Opened> {
-    const { connector, cache } = this.#lane;
+  #open(host: Host, byMx: boolean, maySwap: boolean): Promise<Opened> {
+    const { cache } = this.#lane;
     const key = this.#key;
-    const opening = connector.open(host, { byMx, login, due: this.#due, signal: this.#signal });
+    const opening = this.#connect(host, byMx);
     if (!maySwap) return opening;
     return new Promise((resolve, reject) => {
       const waiter = cache.wait(key, (session) => resolve({ session }));
-      opening.then((opened) => {
-        if (waiter.cancel()) resolve(opened);
-        else if ("session" in opened) cache.give(key, opened.session);
-        else {
-          this.#log.info(opened.failure.verdict.text);
-          this.#blame(host, opened.failure.verdict);
-        }
-      }, reject);
+      opening.then(
+        (opened) => {
+          if (waiter.cancel()) resolve(opened);
+          else if ("session" in opened) cache.give(key, opened.session);
+          else {
+            this.#log.info(opened.failure.verdict.text);
+            this.#blame(host, opened.failure.verdict);
+          }
+        },
+        (error: unknown) => {
+          if (waiter.cancel()) reject(error);
+        },
+      );
     });
+  }
+
+  /** Rejects with TABLE_UNREADABLE: without the login it would go out as somebody else's mail, or be refused. */
+  async #connect(host: Host, byMx: boolean): Promise<Opened> {
+    const { connector, logins, sources } = this.#lane;
+    const login = logins.find({ host: host.name, nexthop: this.#hop, sender: this.#job.sender });
+    const options = { byMx, login, due: this.#due, signal: this.#signal };
+    if (this.#sources === undefined) throw new Error("no source addresses were chosen");
+    return sources.open(host, this.#sources, (source) => connector.open(host, { ...options, source }));
   }
 
   /** Gives the message to an open session. Returns whether that was found dead before. */

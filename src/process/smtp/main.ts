@@ -23,8 +23,8 @@
  *   smtp_sasl_password_maps   logins; not used while others than their owner can read them
  *
  * PARAMETERS
- *   relayhost, fallback_relay, dns_servers, inet_protocols, smtp_*; see docs/parameters.md. A transport declared on
- *   smtp takes its own NAME_* for each smtp_*.
+ *   relayhost, fallback_relay, dns_servers, inet_protocols, sender_dependent_source_pool_maps, smtp_*; see
+ *   docs/parameters.md. A transport declared on smtp takes its own NAME_* for each smtp_*.
  *
  * BUGS
  *   A message with 8-bit content is returned by a next hop without 8BITMIME; there is no conversion yet.

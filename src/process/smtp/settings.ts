@@ -6,13 +6,12 @@ import type { CacheLimits } from "./connection-cache.ts";
 import type { DnsOptions } from "../../dns/dns.ts";
 import type { LoginOptions } from "./logins.ts";
 import type { RouteOptions } from "./route.ts";
+import type { SourceOptions } from "./sources.ts";
 import type { SessionTimeouts, TlsLevel } from "./session.ts";
 import type { TransactionTimeouts } from "./transaction.ts";
 
 export interface Settings {
-  readonly heloName: string;
   readonly ownName: string;
-  readonly bindAddress: { readonly ipv4: string; readonly ipv6: string }; // "": the system chooses
   readonly tlsLevel: TlsLevel;
   readonly bounceGreeting: boolean; // a greeting of 5xx returns the mail
   readonly nohostsIsTemporary: boolean; // no such domain, or no address for it
@@ -26,6 +25,7 @@ export interface Settings {
   readonly transaction: TransactionTimeouts;
   readonly cache: CacheLimits;
   readonly login: LoginOptions;
+  readonly source: SourceOptions;
 }
 
 const CACHED_CONNECTIONS = 500; // beyond it the oldest habits of the kernel are the limit
@@ -33,9 +33,7 @@ const CACHED_CONNECTIONS = 500; // beyond it the oldest habits of the kernel are
 export function settingsOf(config: Config): Settings {
   const listen = [...config.smtpd_listen, ...config.submission_listen, ...config.submissions_listen];
   return {
-    heloName: config.smtp_helo_name,
     ownName: config.myhostname,
-    bindAddress: { ipv4: config.smtp_bind_address, ipv6: config.smtp_bind_address6 },
     tlsLevel: config.smtp_tls_security_level,
     bounceGreeting: !config.smtp_skip_5xx_greeting,
     nohostsIsTemporary: config.nohosts_is_temporary,
@@ -77,6 +75,13 @@ export function settingsOf(config: Config): Settings {
       reuseMs: config.smtp_connection_reuse_time_limit,
       reuseCount: config.smtp_connection_reuse_count_limit,
       size: CACHED_CONNECTIONS,
+    },
+    source: {
+      helo: config.smtp_helo_name,
+      bindAddress: { ipv4: config.smtp_bind_address, ipv6: config.smtp_bind_address6 },
+      pools: config.smtp_source_pools,
+      pool: config.smtp_source_pool,
+      bySender: config.sender_dependent_source_pool_maps,
     },
     login: {
       isEnabled: config.smtp_sasl_auth_enable,

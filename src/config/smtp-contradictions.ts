@@ -1,0 +1,40 @@
+/** Values of the SMTP client that are right alone and wrong together. */
+import type { Config } from "./config.ts";
+import type { Contradiction } from "./contradictions.ts";
+
+export function smtpContradictions(config: Config): Contradiction[] {
+  const views: [string, Config][] = config.transports
+    .filter(({ agent }) => agent === "smtp")
+    .map(({ name }) => [name, config.forTransport(name)]);
+  return [["smtp", config] as const, ...views].flatMap(([name, view]) => [
+    ...logins(name, view),
+    ...sources(name, view),
+  ]);
+}
+
+/** `transport`: with which the names of the parameters begin. */
+function* logins(transport: string, config: Config): Generator<Contradiction> {
+  const tables = config.smtp_sasl_password_maps;
+  if (config.smtp_sasl_auth_enable && tables.length === 0) {
+    const why = `is yes, but ${transport}_sasl_password_maps is empty: name a table of logins in it`;
+    yield error(`${transport}_sasl_auth_enable`, why);
+  }
+  if (tables.some(({ type }) => type === "inline" || type === "static")) {
+    const why = "holds passwords in main.cf, which `sces config` prints: put them into a file of mode 0600";
+    yield error(`${transport}_sasl_password_maps`, why);
+  }
+}
+
+function* sources(transport: string, config: Config): Generator<Contradiction> {
+  const pool = config.smtp_source_pool;
+  const known = config.smtp_source_pools.map(({ name }) => name);
+  if (pool === "" || known.includes(pool)) return;
+  yield error(
+    `${transport}_source_pool`,
+    `is ${pool}, which is not in smtp_source_pools (${known.join(", ") || "empty"})`,
+  );
+}
+
+function error(name: string, text: string): Contradiction {
+  return { severity: "error", name, text: `${name} ${text}` };
+}
