@@ -15,6 +15,7 @@ import { holding, retry, scheduling, spool } from "./parameters/queue.ts";
 import { limits, listening, relayControl, security } from "./parameters/receiving.ts";
 import { reports } from "./parameters/reports.ts";
 import { sourceAddresses } from "./parameters/source-addresses.ts";
+import { clientTls } from "./parameters/tls.ts";
 
 export const parameters = {
   ...general,
@@ -31,6 +32,7 @@ export const parameters = {
   ...smtpClient,
   ...sourceAddresses,
   ...clientLogin,
+  ...clientTls,
   ...reports,
 };
 
@@ -57,6 +59,7 @@ export const SECTIONS: readonly { readonly title: string; readonly rows: Section
   { title: "The SMTP client", rows: smtpClient },
   { title: "The SMTP client: source addresses", rows: sourceAddresses },
   { title: "The SMTP client: logins", rows: clientLogin },
+  { title: "The SMTP client: TLS", rows: clientTls },
   { title: "Reports", rows: reports },
 ];
 

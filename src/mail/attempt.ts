@@ -37,6 +37,13 @@ export type AttemptState =
   | "idle"
   | "accept";
 
+/** How much is known of a server, in Postfix's words: no certificate, or one that proves less or more. */
+export type TlsPeer =
+  | "Anonymous"
+  | "Untrusted" // nobody vouches for it
+  | "Trusted" // an authority vouches for it, whoever it is
+  | "Verified"; // and it is the one that was wanted
+
 /** What it means for the recipient: done, to be tried again, refused for good, or given up for age. */
 export type Outcome = "sent" | "deferred" | "bounced" | "expired";
 
@@ -60,6 +67,8 @@ export interface Attempt {
   readonly delays?: readonly [number, number, number, number]; // ms: before qmgr, in qmgr, connection set-up, transmission
   readonly use?: number; // how many messages this connection has carried, from the second on
   readonly tls?: string; // protocol and cipher, e.g. "TLSv1.3 TLS_AES_256_GCM_SHA384"; absent: in the clear
+  readonly tlsPolicy?: string; // what was asked of TLS: none, may, encrypt, dane, verify, secure, sts
+  readonly tlsPeer?: TlsPeer; // what was learnt of the server; absent: in the clear
   readonly relayedDsn?: true; // the next hop took over our DSN promises (RFC 3461 5.2.1)
   readonly suspended?: true; // no attempt of its own: the destination was suspended; `attempt` did not grow
   readonly until?: number; // ms since 1970, of a suspension: when it ends

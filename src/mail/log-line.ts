@@ -14,12 +14,19 @@ export function deliveryLine(id: string, recipient: Recipient, attempt: Attempt)
     attempt.use !== undefined && attempt.use > 1 ? `conn_use=${attempt.use}` : "",
     `delay=${formatDelay(total)}`,
     `delays=${delays.map(formatDelay).join("/")}`,
-    attempt.tls === undefined ? "" : `tls=${attempt.tls.replaceAll(/[\s,]+/g, "/")}`,
+    tls(attempt),
     `dsn=${attempt.dsn}`,
     `status=${attempt.outcome} (${attempt.text})`,
   ]
     .filter((part) => part !== "")
     .join(", ");
+}
+
+/** Protocol, cipher, the policy that asked for it, and what was learnt of the server. */
+function tls({ tls, tlsPolicy, tlsPeer }: Attempt): string {
+  if (tls === undefined) return "";
+  const parts = [tls.replaceAll(/[\s,]+/g, "/"), tlsPolicy, tlsPeer?.toLowerCase()];
+  return `tls=${parts.filter((part) => part !== undefined).join("/")}`;
 }
 
 function relay(attempt: Attempt): string {

@@ -12,7 +12,7 @@
  * A reply is sent as it stands, with CRLF behind it: several lines are written "250-one\r\n250 two".
  */
 import { createServer, type Server, type Socket } from "node:net";
-import { TLSSocket } from "node:tls";
+import { TLSSocket, type TLSSocketOptions } from "node:tls";
 import { throwAwayCertificate } from "./certificate.ts";
 import { until } from "./until.ts";
 
@@ -39,7 +39,9 @@ export interface DestinationOptions {
   readonly port?: number; // default: any free one
   readonly name?: string; // in the greeting and in the reply to EHLO; default destination.test
   readonly extensions?: readonly string[]; // default: all that a modern server has
-  readonly tls?: boolean | "garbage"; // offers STARTTLS; "garbage": and then talks nonsense
+  readonly tls?: boolean | "garbage" | "hang" | "close"; // offers STARTTLS; and then talks nonsense, says nothing, ends
+  readonly tlsFromStart?: boolean; // TLS before the greeting, as on port 465
+  readonly tlsOptions?: TLSSocketOptions; // default: a throw-away certificate
   readonly greeting?: Step;
   readonly ehlo?: Step;
   readonly helo?: Step;
@@ -216,7 +218,8 @@ class Conversation {
   }
 
   begin(): void {
-    this.#attach(this.#socket);
+    if (this.#sink.options.tlsFromStart) this.#startTls();
+    else this.#attach(this.#socket);
     const name = this.#sink.options.name ?? "destination.test";
     void this.#answer("greeting", `220 ${name} ESMTP`, "");
   }
@@ -430,11 +433,17 @@ class Conversation {
     const plain = this.#socket;
     plain.removeAllListeners("data");
     this.#buffer = Buffer.alloc(0);
-    if (this.#sink.options.tls === "garbage") {
+    const { tls, tlsOptions } = this.#sink.options;
+    if (tls === "garbage") {
       plain.end("this is not TLS\r\n");
       return;
     }
-    const secure = new TLSSocket(plain, { isServer: true, ...throwAwayCertificate() });
+    if (tls === "hang" || tls === "close") {
+      plain.on("error", () => {});
+      plain.once("data", () => tls === "close" && plain.end());
+      return;
+    }
+    const secure = new TLSSocket(plain, { isServer: true, ...throwAwayCertificate(), ...tlsOptions });
     this.#secure = true;
     this.#attach(secure);
   }

@@ -205,6 +205,16 @@ describe("sces check", () => {
     expect(err).toMatch(/cert\.pem cannot be used: ENOENT/);
   });
 
+  test("looks at the files of the SMTP client's TLS too", async () => {
+    writeFileSync(
+      file,
+      `${base()}${listen}smtp_tls_cert_file = ${directory}/own.pem\nsmtp_tls_CAfile = /nonexistent/ca\n`,
+    );
+    const { err } = await call(check.run);
+    expect(err).toContain("smtp_tls_cert_file");
+    expect(err).toContain("smtp_tls_CAfile /nonexistent/ca cannot be read: name another, or make it");
+  });
+
   test("misses directories, users and programs", async () => {
     const text = `queue_directory = /nonexistent/a/spool\nmail_owner = no-such-user\nlog_to = syslog\n${listen}`;
     writeFileSync(file, text);

@@ -23,9 +23,18 @@ describe("deliveryLine", () => {
     );
   });
   test("writes the optional fields in Postfix's order", () => {
-    const attempt: Attempt = { ...base, host: "h", to: "::1", port: 25, use: 3, tls: "TLSv1.3 TLS_AES_256_GCM_SHA384" };
+    const attempt: Attempt = {
+      ...base,
+      host: "h",
+      to: "::1",
+      port: 25,
+      use: 3,
+      tls: "TLSv1.3 TLS_AES_256_GCM_SHA384",
+      tlsPolicy: "may",
+      tlsPeer: "Untrusted",
+    };
     expect(deliveryLine("X", { address: "a@b", original: "c@d" }, attempt)).toBe(
-      "X: to=<a@b>, orig_to=<c@d>, relay=h[::1]:25, conn_use=3, delay=0, delays=0/0/0/0, tls=TLSv1.3/TLS_AES_256_GCM_SHA384, dsn=2.0.0, status=sent (250 2.0.0 Ok)",
+      "X: to=<a@b>, orig_to=<c@d>, relay=h[::1]:25, conn_use=3, delay=0, delays=0/0/0/0, tls=TLSv1.3/TLS_AES_256_GCM_SHA384/may/untrusted, dsn=2.0.0, status=sent (250 2.0.0 Ok)",
     );
   });
   test("says none where nobody was reached", () => {

@@ -18,7 +18,8 @@ export function* checkFiles(config: Config, owner: User | undefined): Generator<
     ...LISTENERS.filter((name) => config[`${name}_listen`].length > 0).map((name) => config.listener(name)),
   ];
   const certificates = new Map(views.map((view) => [view.smtpd_tls_cert_file, view.smtpd_tls_key_file]));
-  for (const [certificate, key] of certificates) if (certificate !== "") yield* tls(certificate, key, owner);
+  for (const [certificate, key] of certificates) if (certificate !== "") yield* tls("smtpd", certificate, key, owner);
+  yield* clientTls(config, owner);
   for (const file of new Set(views.map((view) => view.smtpd_sasl_password_file))) {
     if (file !== "") yield* secret("smtpd_sasl_password_file", file, owner);
   }
@@ -86,31 +87,46 @@ function* creatable(name: string, path: string): Generator<Finding> {
     yield error(`${name} ${path} cannot be made: ${parent} cannot be written by us`);
 }
 
-function* tls(certificateFile: string, keyFile: string, owner: User | undefined): Generator<Finding> {
-  yield* secret("smtpd_tls_key_file", keyFile, owner);
+function* clientTls(config: Config, owner: User | undefined): Generator<Finding> {
+  const { smtp_tls_cert_file, smtp_tls_key_file, smtp_tls_CAfile, smtp_tls_CApath } = config;
+  if (smtp_tls_cert_file !== "") yield* tls("smtp", smtp_tls_cert_file, smtp_tls_key_file, owner);
+  for (const [name, path] of Object.entries({ smtp_tls_CAfile, smtp_tls_CApath })) {
+    if (path !== "" && !may(path, constants.R_OK))
+      yield error(`${name} ${path} cannot be read: name another, or make it`);
+  }
+}
+
+function* tls(
+  side: "smtpd" | "smtp",
+  certificateFile: string,
+  keyFile: string,
+  owner: User | undefined,
+): Generator<Finding> {
+  yield* secret(`${side}_tls_key_file`, keyFile, owner);
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(readFileSync(certificateFile));
   } catch (cause) {
-    yield error(`smtpd_tls_cert_file ${certificateFile} cannot be used: ${messageOf(cause)}`);
+    yield error(`${side}_tls_cert_file ${certificateFile} cannot be used: ${messageOf(cause)}`);
     return;
   }
   const now = Date.now();
   const end = Date.parse(certificate.validTo);
-  if (end < now) yield error(`smtpd_tls_cert_file ${certificateFile} expired on ${certificate.validTo}: renew it`);
+  if (end < now) yield error(`${side}_tls_cert_file ${certificateFile} expired on ${certificate.validTo}: renew it`);
   else if (end < now + 14 * 86_400_000)
-    yield warning(`smtpd_tls_cert_file ${certificateFile} expires on ${certificate.validTo}`);
+    yield warning(`${side}_tls_cert_file ${certificateFile} expires on ${certificate.validTo}`);
   if (Date.parse(certificate.validFrom) > now) {
     yield error(
-      `smtpd_tls_cert_file ${certificateFile} is valid only from ${certificate.validFrom}: is the clock right?`,
+      `${side}_tls_cert_file ${certificateFile} is valid only from ${certificate.validFrom}: is the clock right?`,
     );
   }
   try {
     const key = createPrivateKey(readFileSync(keyFile));
     if (!certificate.checkPrivateKey(key))
-      yield error(`smtpd_tls_key_file ${keyFile} does not belong to ${certificateFile}`);
+      yield error(`${side}_tls_key_file ${keyFile} does not belong to ${certificateFile}`);
   } catch (cause) {
-    if (statOf(keyFile) !== undefined) yield error(`smtpd_tls_key_file ${keyFile} cannot be used: ${messageOf(cause)}`);
+    if (statOf(keyFile) !== undefined)
+      yield error(`${side}_tls_key_file ${keyFile} cannot be used: ${messageOf(cause)}`);
   }
 }
 

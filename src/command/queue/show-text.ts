@@ -94,6 +94,13 @@ function statusText(state: RecipientState | undefined, view: View, now: number):
   }
 }
 
+/** `, TLSv1.3 TLS_AES_256_GCM_SHA384, Untrusted (policy may)` */
+function tlsText({ tls, tlsPeer, tlsPolicy }: Attempt): string {
+  if (tls === undefined && tlsPolicy === undefined) return "";
+  const what = [tls ?? "in the clear", tlsPeer].filter((part) => part !== undefined).map((part) => clean(part));
+  return `, ${what.join(", ")}${tlsPolicy === undefined ? "" : ` (policy ${clean(tlsPolicy)})`}`;
+}
+
 /** One attempt: when, how it ended, where and in what words. */
 function attemptText(attempt: Attempt): string {
   const outcome = { sent: "delivered", deferred: "put off", bounced: "refused", expired: "given up" }[attempt.outcome];
@@ -101,8 +108,7 @@ function attemptText(attempt: Attempt): string {
   const where =
     attempt.host === undefined ? "" : ` at ${clean(attempt.host)}${attempt.to === undefined ? "" : `[${attempt.to}]`}`;
   const port = attempt.port === undefined || where === "" ? "" : `:${attempt.port}`;
-  const tls = attempt.tls === undefined ? "" : `, ${clean(attempt.tls)}`;
-  return `${mailDate(attempt.time)}  ${what}: ${outcome}${where}${port}${tls} (${attempt.dsn}): ${clean(attempt.text, 4096)}`;
+  return `${mailDate(attempt.time)}  ${what}: ${outcome}${where}${port}${tlsText(attempt)} (${attempt.dsn}): ${clean(attempt.text, 4096)}`;
 }
 
 function cameFrom({ client, origin }: Envelope): string {

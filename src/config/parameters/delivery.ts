@@ -181,13 +181,6 @@ export const smtpClient = {
     `
     The name given with EHLO and HELO.`,
   ),
-  smtp_tls_security_level: row(
-    oneOf(["none", "may", "encrypt", "verify"]),
-    "may",
-    `
-    When TLS is used. none: never. may: where it is offered; if the handshake fails, once more without it. encrypt: only with TLS.
-    verify: only with TLS and a certificate that is valid for the host's name.`,
-  ),
   smtp_mx_address_limit: row(
     integer(0, 1000),
     "5",

@@ -1,17 +1,27 @@
 /** Opens a session to one host as the TLS policy has it. */
-import { createSecureContext, type SecureContext } from "node:tls";
+import type { SecureContext } from "node:tls";
+import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Login } from "./logins.ts";
 import type { Host } from "./route.ts";
-import { type OpenFailure, Session, type TlsLevel } from "./session.ts";
+import { type OpenFailure, Session } from "./session.ts";
 import type { Source } from "./sources.ts";
 import type { Settings } from "./settings.ts";
+import { TlsContexts } from "./tls-context.ts";
+import { type NexthopPolicy, termsFor } from "./tls-policies.ts";
+import { needsTls, type TlsTerms } from "./tls-terms.ts";
 import { Transcript } from "./transcript.ts";
+import { ownVerdict } from "./verdict.ts";
 
 export type Opened = { readonly session: Session } | { readonly failure: OpenFailure; readonly transcript: Transcript };
 
-export interface OpenOptions {
+/** For all hosts of a next hop. */
+export interface OpenHow {
   readonly byMx: boolean; // found by MX lookup: it must not be this system itself
+  readonly policy: NexthopPolicy;
+}
+
+export interface OpenOptions extends OpenHow {
   readonly source: Source;
   readonly login?: Login | undefined;
   readonly due: number; // monotonic clock, ms
@@ -21,11 +31,12 @@ export interface OpenOptions {
 export class Connector {
   readonly #settings: Settings;
   readonly #log: Log;
-  #secureContext: SecureContext | undefined;
+  readonly #contexts: TlsContexts;
 
   constructor(settings: Settings, log: Log) {
     this.#settings = settings;
     this.#log = log;
+    this.#contexts = new TlsContexts(settings.tls.files);
   }
 
   /**
@@ -33,42 +44,68 @@ export class Connector {
    * be anything. With `encrypt` and above there is no second one.
    */
   async open(host: Host, options: OpenOptions): Promise<Opened> {
-    const { tlsLevel } = this.#settings;
+    const terms = termsFor(options.policy, host);
     const transcript = new Transcript(host);
-    const opened = await this.#connect(host, options, tlsLevel, transcript);
-    if ("session" in opened || tlsLevel !== "may" || !opened.failure.tlsFailed || options.signal.aborted) return opened;
+    const opened = await this.#connect(host, options, terms, transcript);
+    if ("session" in opened || needsTls(terms) || !opened.failure.tlsFailed || options.signal.aborted) return opened;
     this.#log.info(
       `${opened.failure.verdict.text}; trying ${host.name}[${host.address}]:${host.port} again without TLS`,
     );
     transcript.note("again without TLS");
-    return this.#connect(host, options, "none", transcript);
+    return this.#connect(host, options, { ...terms, level: "none" }, transcript);
   }
 
   async #connect(
     host: Host,
     { byMx, source, login, due, signal }: OpenOptions,
-    tlsLevel: TlsLevel,
+    wanted: TlsTerms,
     transcript: Transcript,
   ): Promise<Opened> {
     const { ownName, bounceGreeting, session: timeouts } = this.#settings;
-    if (tlsLevel !== "none") this.#secureContext ??= createSecureContext();
+    const secureContext = wanted.level === "none" ? undefined : this.#contextFor(wanted);
+    const terms: TlsTerms = secureContext === undefined ? { ...wanted, level: "none" } : wanted;
+    if (secureContext === undefined && needsTls(wanted)) {
+      const text = "TLS is required, but our TLS engine is unavailable";
+      const verdict = { ...ownVerdict("deferred", "tls", "4.7.5", text, "connect"), isOurs: true as const };
+      return { failure: { verdict, stage: "connect", tlsFailed: false }, transcript };
+    }
     const session = new Session({
       host,
       transcript,
       heloName: source.helo,
       bindAddress: source.address,
-      tlsLevel,
+      tls: terms,
       bounceGreeting,
       timeouts,
       ...(byMx ? { ownName } : {}),
       ...(login === undefined ? {} : { login }),
-      ...(this.#secureContext === undefined ? {} : { secureContext: this.#secureContext }),
+      ...(secureContext === undefined ? {} : { secureContext }),
     });
     session.limit(due);
     const give = () => session.abandon();
     signal.addEventListener("abort", give, { once: true });
     const failure = await session.open();
     signal.removeEventListener("abort", give);
-    return failure === undefined ? { session } : { failure, transcript };
+    if (failure !== undefined) return { failure: { ...failure, tls: session.tlsRecord }, transcript };
+    this.#note(session);
+    return { session };
+  }
+
+  #contextFor(terms: TlsTerms): SecureContext | undefined {
+    try {
+      return this.#contexts.get(terms);
+    } catch (error) {
+      this.#log.warn(`cannot use the files of smtp_tls_CAfile, CApath, cert_file or key_file: ${messageOf(error)}`);
+      return undefined;
+    }
+  }
+
+  #note({ peer, remote, handshake, offersTls }: Session): void {
+    const { logLevel, notesOffers } = this.#settings.tls;
+    if (handshake !== undefined && logLevel > 0) {
+      const { peer: who, details } = handshake;
+      this.#log.info(`${who} TLS connection established to ${peer}:${remote.port}: ${details}`);
+    }
+    if (handshake === undefined && offersTls && notesOffers) this.#log.info(`Host offered STARTTLS: [${remote.name}]`);
   }
 }

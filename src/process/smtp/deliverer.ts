@@ -2,8 +2,8 @@
 import { ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
-import type { Deliver, Remotes } from "../../ipc/messages.ts";
 import { Tables } from "../../config/tables.ts";
+import type { Deliver, Remotes } from "../../ipc/messages.ts";
 import type { Attempt } from "../../mail/attempt.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
 import type { Content } from "../../spool/file.ts";
@@ -16,6 +16,7 @@ import { Logins } from "./logins.ts";
 import { Router } from "./route.ts";
 import { Sources } from "./sources.ts";
 import { settingsOf } from "./settings.ts";
+import { TlsPolicies } from "./tls-policies.ts";
 
 export interface DelivererOptions {
   readonly config: Config;
@@ -53,6 +54,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
         settings,
         dns,
         router: new Router(dns, settings.route),
+        policies: new TlsPolicies({ ...settings.tls, maps: tables.open(settings.tls.maps) }, log),
         connector: new Connector(settings, log),
         cache: new ConnectionCache(settings.cache),
         offline,

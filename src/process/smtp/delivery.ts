@@ -13,15 +13,16 @@ import type { Attempt } from "../../mail/attempt.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
 import type { Content } from "../../spool/file.ts";
 import type { ConnectionCache } from "./connection-cache.ts";
-import type { Connector, Opened } from "./connector.ts";
+import type { Connector, Opened, OpenHow } from "./connector.ts";
 import type { OfflineList, OfflineMark } from "./offline-list.ts";
 import { ours } from "./login-words.ts";
 import type { Logins } from "./logins.ts";
 import type { Host, Router } from "./route.ts";
-import type { Session } from "./session.ts";
+import type { Session, TlsRecord } from "./session.ts";
 import type { Sources, SourceSet } from "./sources.ts";
 import type { Settings } from "./settings.ts";
 import type { Mail } from "./envelope-commands.ts";
+import type { BrokenPolicy, NexthopPolicy, TlsPolicies } from "./tls-policies.ts";
 import { isOneTooMany, wantsAnother } from "./too-many.ts";
 import { transact } from "./transaction.ts";
 import { recordOf, type Transcript } from "./transcript.ts";
@@ -31,6 +32,7 @@ import { ownVerdict, type Verdict } from "./verdict.ts";
 export interface Lane {
   readonly settings: Settings;
   readonly router: Router;
+  readonly policies: TlsPolicies;
   readonly connector: Connector;
   readonly cache: ConnectionCache;
   readonly offline: OfflineList;
@@ -48,6 +50,7 @@ interface Judged {
   readonly host?: Host;
   readonly session?: Session;
   readonly use?: number;
+  readonly tls?: TlsRecord; // of a session that could not be opened
   readonly until?: number; // ms; not tried: the last of its hosts is offline so long
 }
 
@@ -66,6 +69,7 @@ export class Delivery {
   readonly #passing = new Map<number, Judged>(); // what would be final if there were no further host
   #left: readonly DeliverRecipient[];
   #hop: string; // the one that it is at
+  #policy: NexthopPolicy | BrokenPolicy; // for that
   readonly #transcripts: Transcript[] = []; // of all hosts so far
   #notes: string[] = [];
   #connectedAt: number | undefined; // wall clock; of the first session that was alive
@@ -85,6 +89,7 @@ export class Delivery {
     this.#due = performance.now() + lane.settings.deliveryMs;
     this.#hops = [...new Set([...splitList(job.nexthop), ...lane.settings.fallbackRelays])];
     this.#hop = this.#hops[0] ?? "";
+    this.#policy = lane.policies.find(this.#hop);
   }
 
   async run(): Promise<DeliveryResult> {
@@ -105,6 +110,7 @@ export class Delivery {
     if (reused !== undefined && !(await this.#over(reused))) tried = reused.remote;
     for (const hop of this.#hops) {
       if (!this.#goesOn) break;
+      if (hop !== this.#hop) this.#policy = this.#lane.policies.find(hop);
       this.#hop = hop;
       await this.#walk(tried);
       tried = undefined;
@@ -117,13 +123,15 @@ export class Delivery {
 
   /** Connections that may stand for each other have the same. */
   get #key(): string {
-    const { logins, settings } = this.#lane;
-    return `${this.#hop} ${settings.tlsLevel} ${this.#sources?.key}${logins.keyOf(this.#job.sender)}`;
+    const { logins } = this.#lane;
+    return `${this.#hop} ${this.#policy.key} ${this.#sources?.key}${logins.keyOf(this.#job.sender)}`;
   }
 
   /** `tried`: the host of a connection that was used already, and counts. */
   async #walk(tried: Host | undefined): Promise<void> {
     const { router, settings } = this.#lane;
+    const policy = this.#policy;
+    if ("verdict" in policy) return this.#lastWord({ verdict: policy.verdict });
     const route = await router.route(this.#hop);
     if ("verdict" in route) return this.#onNoHosts(route.verdict);
     const hosts = this.#online(route.hosts);
@@ -137,7 +145,7 @@ export class Delivery {
         const text = `conversation with ${host.name}[${host.address}] timed out while connecting`;
         return this.#lastWord({ verdict: ownVerdict("deferred", "timeout", "4.4.2", text, "connect"), host });
       }
-      if (await this.#try(host, route.byMx, isFirst)) sessions++;
+      if (await this.#try(host, { byMx: route.byMx, policy }, isFirst)) sessions++;
       isFirst = false;
     }
   }
@@ -198,28 +206,28 @@ export class Delivery {
   }
 
   /** Returns whether a server was there and talked. */
-  async #try(host: Host, byMx: boolean, maySwap: boolean): Promise<boolean> {
-    const opened = await this.#open(host, byMx, maySwap);
+  async #try(host: Host, how: OpenHow, maySwap: boolean): Promise<boolean> {
+    const opened = await this.#open(host, how, maySwap);
     if ("session" in opened) {
       const isStale = await this.#over(opened.session);
       // It was another's and is dead: this host has not been tried.
-      return isStale && this.#goesOn ? this.#try(host, byMx, false) : true;
+      return isStale && this.#goesOn ? this.#try(host, how, false) : true;
     }
-    const { verdict, stage } = opened.failure;
+    const { verdict, stage, tls } = opened.failure;
     this.#transcripts.push(opened.transcript);
     if (this.#signal.aborted) return true;
     this.#blame(host, verdict);
     if (stage === "connect") this.#log.info(verdict.text);
     else this.#notes.push(verdict.text);
-    this.#lastWord({ verdict, host });
+    this.#lastWord({ verdict, host, ...(tls === undefined || stage === "connect" ? {} : { tls }) });
     return stage !== "connect";
   }
 
   /** While a connection is being made, one that becomes free is taken instead; the new one is for the next. */
-  #open(host: Host, byMx: boolean, maySwap: boolean): Promise<Opened> {
+  #open(host: Host, how: OpenHow, maySwap: boolean): Promise<Opened> {
     const { cache } = this.#lane;
     const key = this.#key;
-    const opening = this.#connect(host, byMx);
+    const opening = this.#connect(host, how);
     if (!maySwap) return opening;
     return new Promise((resolve, reject) => {
       const waiter = cache.wait(key, (session) => resolve({ session }));
@@ -240,10 +248,10 @@ export class Delivery {
   }
 
   /** Rejects with TABLE_UNREADABLE: without the login it would go out as somebody else's mail, or be refused. */
-  async #connect(host: Host, byMx: boolean): Promise<Opened> {
+  async #connect(host: Host, how: OpenHow): Promise<Opened> {
     const { connector, logins, sources } = this.#lane;
     const login = logins.find({ host: host.name, nexthop: this.#hop, sender: this.#job.sender });
-    const options = { byMx, login, due: this.#due, signal: this.#signal };
+    const options = { ...how, login, due: this.#due, signal: this.#signal };
     if (this.#sources === undefined) throw new Error("no source addresses were chosen");
     return sources.open(host, this.#sources, (source) => connector.open(host, { ...options, source }));
   }
@@ -327,7 +335,7 @@ export class Delivery {
     };
   }
 
-  #attempt(recipient: DeliverRecipient, { verdict, host, session, use, until }: Judged, now: number): Attempt {
+  #attempt(recipient: DeliverRecipient, { verdict, host, session, use, tls, until }: Judged, now: number): Attempt {
     const { arrival, queued } = this.#job;
     const connectedAt = this.#connectedAt ?? now;
     return {
@@ -347,7 +355,7 @@ export class Delivery {
       text: verdict.text,
       delays: [queued - arrival, this.#startedAt - queued, connectedAt - this.#startedAt, now - connectedAt],
       ...(use === undefined || use < 2 ? {} : { use }),
-      ...(session?.tlsSummary === undefined ? {} : { tls: session.tlsSummary }),
+      ...(session?.tlsRecord ?? tls),
       ...(verdict.outcome === "sent" && session?.features.dsn ? { relayedDsn: true } : {}),
       ...(until === undefined ? {} : { suspended: true, until }),
     };

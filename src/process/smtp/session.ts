@@ -5,24 +5,25 @@
  */
 import type { SecureContext, TLSSocket } from "node:tls";
 import { errnoOf } from "../../base/errors.ts";
+import type { Attempt } from "../../mail/attempt.ts";
 import { connectTrouble, tlsReason } from "./connect-errors.ts";
 import { type Features, featuresOf, keywordsOf, NO_FEATURES } from "./features.ts";
 import { loginFailed, noMechanism } from "./login-words.ts";
 import type { Login } from "./logins.ts";
 import type { Host } from "./route.ts";
+import { assess, type Handshake } from "./tls-peer.ts";
+import { needsTls, type TlsTerms } from "./tls-terms.ts";
 import { ownVerdict, replyText, type Stage, type Trouble, troubled, unwelcome, type Verdict } from "./verdict.ts";
 import type { Transcript } from "./transcript.ts";
 import { Wire } from "./wire.ts";
-
-export type TlsLevel = "none" | "may" | "encrypt" | "verify";
 
 export interface SessionOptions {
   readonly host: Host;
   readonly transcript: Transcript; // where the opening is written
   readonly heloName: string;
   readonly bindAddress: string; // "": the system chooses
-  readonly tlsLevel: TlsLevel;
-  readonly secureContext?: SecureContext; // one for all connections
+  readonly tls: TlsTerms;
+  readonly secureContext?: SecureContext; // one for all connections; absent at level none
   readonly login?: Login;
   readonly bounceGreeting: boolean; // a greeting of 5xx is final
   /** The name that is ours: a server that gives it is us. Absent where going through oneself is meant. */
@@ -38,38 +39,44 @@ export interface SessionTimeouts {
   readonly quit: number;
 }
 
+export type TlsRecord = Pick<Attempt, "tls" | "tlsPolicy" | "tlsPeer">;
+
 export interface OpenFailure {
   readonly verdict: Verdict;
   readonly stage: Stage;
   readonly tlsFailed: boolean; // the handshake: without TLS it may go
+  readonly tls?: TlsRecord;
 }
 
 export class Session extends Wire {
   localAddress: string | undefined; // ours, once open
-  tlsSummary: string | undefined; // "TLSv1.3 TLS_AES_256_GCM_SHA384"; undefined in the clear
+  handshake: Handshake | undefined; // what TLS came to; undefined in the clear
+  offersTls = false;
   uses = 0; // messages so far
   needsReset = false; // a transaction is half done
   features: Features = NO_FEATURES;
   readonly #options: SessionOptions;
-  readonly #tlsRequired: boolean;
   #opened: ((failure: OpenFailure | undefined) => void) | undefined;
   #mechanisms: readonly string[] | undefined; // offered; undefined: no AUTH, or no more
   #leaving = false;
 
   constructor(options: SessionOptions) {
-    const { host, transcript, tlsLevel, bindAddress, secureContext } = options;
-    const tlsRequired = tlsLevel === "encrypt" || tlsLevel === "verify";
+    const { host, transcript, tls, bindAddress, secureContext } = options;
     super(host, transcript, {
       name: options.heloName,
-      ignoreTLS: tlsLevel === "none",
-      requireTLS: tlsRequired,
-      opportunisticTLS: tlsLevel === "may",
-      tls: { rejectUnauthorized: tlsLevel === "verify", ...(secureContext === undefined ? {} : { secureContext }) },
+      ignoreTLS: tls.level === "none",
+      requireTLS: needsTls(tls),
+      opportunisticTLS: tls.level === "may",
+      // The certificate is judged here, when the handshake is done (#assess).
+      tls: {
+        rejectUnauthorized: false,
+        checkServerIdentity: () => undefined,
+        ...(secureContext === undefined ? {} : { secureContext }),
+      },
       ...(bindAddress === "" ? {} : { localAddress: bindAddress }),
       ...(host.name === host.address ? {} : { servername: host.name }),
     });
     this.#options = options;
-    this.#tlsRequired = tlsRequired;
   }
 
   /** Connects and negotiates. Resolves to why it did not work, or to undefined. */
@@ -91,6 +98,13 @@ export class Session extends Wire {
   newTranscript(): Transcript {
     this.transcript = this.#options.transcript.continued(this.uses);
     return this.transcript;
+  }
+
+  /** What the record of an attempt has of TLS. */
+  get tlsRecord(): TlsRecord {
+    const { policy } = this.#options.tls;
+    if (this.handshake === undefined) return { tlsPolicy: policy };
+    return { tls: this.handshake.summary, tlsPolicy: policy, tlsPeer: this.handshake.peer };
   }
 
   /** Says QUIT and goes. */
@@ -141,7 +155,6 @@ export class Session extends Wire {
     this.at = "idle";
     this.deadline.clear();
     this.localAddress = this.socket?.localAddress;
-    if (this.secure) this.tlsSummary = summarize(this.socket as TLSSocket);
     const opened = this.#opened;
     this.#opened = undefined;
     opened?.(undefined);
@@ -172,6 +185,13 @@ export class Session extends Wire {
   }
 
   override _onConnect(): void {
+    if (this.#options.tls.fromStart && !this.secure) {
+      this._upgradeConnection((error) => {
+        if (error === null) this._onConnect();
+        else this._onError(error, "ETLS");
+      });
+      return;
+    }
     this.#enter("greeting", this.#options.timeouts.helo);
     this.transcript.note(`connected from ${this.socket?.localAddress ?? "unknown"}`);
     super._onConnect();
@@ -186,8 +206,9 @@ export class Session extends Wire {
   override _actionEHLO(text: string): void {
     const [first = "", ...rest] = text.split("\n");
     const keywords = isPositive(text) ? keywordsOf(rest) : new Map<string, string>();
+    if (keywords.has("STARTTLS")) this.offersTls = true;
     if (text.startsWith("421")) this.#fail(unwelcome(this.peer, text, "ehlo"));
-    else if (this.#tlsRequired && !this.secure && !keywords.has("STARTTLS")) {
+    else if (needsTls(this.#options.tls) && !this.secure && !keywords.has("STARTTLS")) {
       this.#fail(
         ownVerdict("deferred", "tls", "4.7.4", `TLS is required, but was not offered by host ${this.peer}`, "ehlo"),
       );
@@ -210,7 +231,7 @@ export class Session extends Wire {
   override _actionSTARTTLS(text: string): void {
     // Credentials do not go over a connection that failed to encrypt.
     if (!isPositive(text)) this.#mechanisms = undefined;
-    if (isPositive(text) || !this.#tlsRequired) {
+    if (isPositive(text) || !needsTls(this.#options.tls)) {
       super._actionSTARTTLS(text);
       return;
     }
@@ -225,9 +246,21 @@ export class Session extends Wire {
     this.#mechanisms = undefined;
     this.#enter("tls", this.#options.timeouts.starttls);
     super._upgradeConnection((error, secured) => {
-      if (error === null) this.transcript.note(`TLS: ${summarize(this.socket as TLSSocket)}`);
+      if (error === null && !this.#assess()) return;
       callback(error, secured);
     });
+  }
+
+  /** Returns whether TLS is as it must be; otherwise nothing more is said to this server. */
+  #assess(): boolean {
+    const handshake = assess(this.socket as TLSSocket, this.#options.tls);
+    this.transcript.note(`TLS: ${handshake.summary}, ${handshake.peer}`);
+    if (handshake.refusal === undefined) {
+      this.handshake = handshake;
+      return true;
+    }
+    this.#fail(ownVerdict("deferred", "tls", "4.7.5", handshake.refusal, "tls"));
+    return false;
   }
 
   override _sendCommand(line: string, logged?: string): void {
@@ -292,9 +325,4 @@ function authenticationOf(login: Login, method: string): Authentication {
   const buildXOAuth2Token = (token: string) =>
     Buffer.from(`user=${user}\u0001auth=Bearer ${token}\u0001\u0001`).toString("base64");
   return { method, user, oauth2: { getToken, buildXOAuth2Token } } as unknown as Authentication;
-}
-
-function summarize(socket: TLSSocket): string {
-  const cipher = socket.getCipher();
-  return `${socket.getProtocol() ?? "TLS"} ${cipher?.standardName ?? cipher?.name ?? "unknown"}`;
 }

@@ -2,17 +2,25 @@
 import type { Config } from "../../config/config.ts";
 import { parseEndpoint } from "../../config/endpoint.ts";
 import { splitList } from "../../config/values.ts";
+import type { TableSpec } from "../../config/maps.ts";
 import type { CacheLimits } from "./connection-cache.ts";
 import type { DnsOptions } from "../../dns/dns.ts";
 import type { LoginOptions } from "./logins.ts";
 import type { RouteOptions } from "./route.ts";
 import type { SourceOptions } from "./sources.ts";
-import type { SessionTimeouts, TlsLevel } from "./session.ts";
+import type { SessionTimeouts } from "./session.ts";
+import type { TlsFiles } from "./tls-context.ts";
+import type { TlsPolicyOptions } from "./tls-policies.ts";
 import type { TransactionTimeouts } from "./transaction.ts";
 
 export interface Settings {
   readonly ownName: string;
-  readonly tlsLevel: TlsLevel;
+  readonly tls: Omit<TlsPolicyOptions, "maps"> & {
+    readonly maps: readonly TableSpec[];
+    readonly files: TlsFiles;
+    readonly logLevel: number; // 1: each connection; 0: none
+    readonly notesOffers: boolean; // of TLS that is not used
+  };
   readonly bounceGreeting: boolean; // a greeting of 5xx returns the mail
   readonly nohostsIsTemporary: boolean; // no such domain, or no address for it
   readonly fallbackRelays: readonly string[]; // next hops that stand in for any other
@@ -34,7 +42,25 @@ export function settingsOf(config: Config): Settings {
   const listen = [...config.smtpd_listen, ...config.submission_listen, ...config.submissions_listen];
   return {
     ownName: config.myhostname,
-    tlsLevel: config.smtp_tls_security_level,
+    tls: {
+      level: config.smtp_tls_security_level,
+      maps: config.smtp_tls_policy_maps,
+      defaults: {
+        protocols: config.smtp_tls_protocols,
+        mandatoryProtocols: config.smtp_tls_mandatory_protocols,
+        verifyMatch: config.smtp_tls_verify_cert_match,
+        secureMatch: config.smtp_tls_secure_cert_match,
+      },
+      fromStart: config.smtp_tls_wrappermode,
+      files: {
+        caFile: config.smtp_tls_CAfile,
+        caPath: config.smtp_tls_CApath,
+        certFile: config.smtp_tls_cert_file,
+        keyFile: config.smtp_tls_key_file,
+      },
+      logLevel: config.smtp_tls_loglevel,
+      notesOffers: config.smtp_tls_note_starttls_offer,
+    },
     bounceGreeting: !config.smtp_skip_5xx_greeting,
     nohostsIsTemporary: config.nohosts_is_temporary,
     fallbackRelays: splitList(config.smtp_fallback_relay),

@@ -1,0 +1,40 @@
+/** What a handshake came to: how much is known of who answered, in Postfix's words, and whether that is enough. */
+import type { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { TlsPeer } from "../../mail/attempt.ts";
+import type { TlsTerms } from "./tls-terms.ts";
+
+export interface Handshake {
+  readonly peer: TlsPeer;
+  readonly summary: string; // "TLSv1.3 TLS_AES_256_GCM_SHA384"
+  readonly details: string; // as Postfix logs it: "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"
+  readonly refusal?: string; // it is not enough
+}
+
+export function assess(socket: TLSSocket, terms: TlsTerms): Handshake {
+  const protocol = socket.getProtocol() ?? "TLS";
+  const cipher = socket.getCipher();
+  const bits = cipherBits(cipher.name);
+  const certificate = socket.getPeerX509Certificate();
+  const isTrusted = certificate !== undefined && socket.authorized;
+  const isVerified = isTrusted && terms.names.some((name) => isNamed(certificate, name));
+  const refusal = terms.level !== "verify" || isVerified ? undefined : isTrusted ? "verified" : "trusted";
+  return {
+    peer: certificate === undefined ? "Anonymous" : isVerified ? "Verified" : isTrusted ? "Trusted" : "Untrusted",
+    summary: `${protocol} ${cipher.standardName ?? cipher.name}`,
+    details: `${protocol} with cipher ${cipher.name} (${bits}/${bits} bits)`,
+    ...(refusal === undefined ? {} : { refusal: `Server certificate not ${refusal}` }),
+  };
+}
+
+/** OpenSSL compares: wildcards for one whole label, the common name only where there are no DNS names (RFC 6125). */
+function isNamed(certificate: X509Certificate, name: string): boolean {
+  if (isIP(name) !== 0) return certificate.checkIP(name) !== undefined;
+  return certificate.checkHost(name, { subject: "default", partialWildcards: false }) !== undefined;
+}
+
+function cipherBits(name: string): number {
+  if (/AES_?128|CAMELLIA128|ARIA128|SEED/.test(name)) return 128;
+  return /3DES|DES-CBC3/.test(name) ? 168 : 256;
+}

@@ -1,0 +1,95 @@
+/** The TLS policy of each next hop: its line in smtp_tls_policy_maps, else the one of all. */
+import { messageOf, ScesError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { Maps } from "../../config/tables.ts";
+import {
+  parseTlsPolicy,
+  type TlsDefaults,
+  type TlsLevel,
+  type TlsPolicy,
+  tlsPolicyOf,
+} from "../../config/tls-policy.ts";
+import { ValueError } from "../../config/values.ts";
+import type { Host } from "./route.ts";
+import { parseNexthop } from "./nexthop.ts";
+import type { TlsTerms } from "./tls-terms.ts";
+import { ownVerdict, type Verdict } from "./verdict.ts";
+
+export interface TlsPolicyOptions {
+  readonly level: TlsLevel; // of all others
+  readonly maps: Maps;
+  readonly defaults: TlsDefaults;
+  readonly fromStart: boolean; // smtp_tls_wrappermode
+}
+
+/** A policy and the next hop that it is for. */
+export interface NexthopPolicy extends TlsPolicy {
+  readonly key: string; // connections made under one policy are not used under another
+  readonly nexthop: string; // the domain or host alone
+  readonly isExplicit: boolean; // has a line of its own
+  readonly fromStart: boolean;
+}
+
+/** One that cannot be read or understood: nobody knows what its author wanted, and nothing is sent. */
+export interface BrokenPolicy {
+  readonly key: string;
+  readonly verdict: Verdict;
+}
+
+export class TlsPolicies {
+  readonly #options: TlsPolicyOptions;
+  readonly #log: Log;
+
+  constructor(options: TlsPolicyOptions, log: Log) {
+    this.#options = options;
+    this.#log = log;
+  }
+
+  find(nexthop: string): NexthopPolicy | BrokenPolicy {
+    const { level, maps, defaults, fromStart } = this.#options;
+    const hop = parseNexthop(nexthop, 0);
+    const name = hop === undefined ? nexthop : hop.kind === "host" ? hop.host : hop.domain;
+    const about = { nexthop: name, fromStart };
+    try {
+      const line = maps.isEmpty ? undefined : maps.lookup(policyKeys(nexthop))?.value;
+      if (line === undefined) return { ...tlsPolicyOf(level, defaults), ...about, key: "", isExplicit: false };
+      return { ...parseTlsPolicy(line, defaults), ...about, key: line, isExplicit: true };
+    } catch (error) {
+      if (!(error instanceof ValueError) && !(error instanceof ScesError)) throw error;
+      this.#log.warn(`smtp_tls_policy_maps: ${nexthop}: ${messageOf(error)}`);
+      const verdict = ownVerdict("deferred", "tls", "4.7.5", "client TLS configuration problem", "connect");
+      return { key: "broken", verdict };
+    }
+  }
+}
+
+/**
+ * The next hop as it is written; of a plain domain also its parents, with a dot in front. As in Postfix `[host]:port`
+ * has no parents: whoever wrote it meant that one.
+ */
+function policyKeys(nexthop: string): string[] {
+  const keys = [nexthop.toLowerCase()];
+  if (/[[\]:]/.test(nexthop)) return keys;
+  for (let dot = nexthop.indexOf("."); dot >= 0; dot = nexthop.indexOf(".", dot + 1)) {
+    keys.push(nexthop.slice(dot).toLowerCase());
+  }
+  return keys;
+}
+
+/** What a policy without DANE comes to for one host. */
+export function termsFor(policy: NexthopPolicy, host: Host): TlsTerms {
+  const { level, match, protocols, nexthop, fromStart } = policy;
+  const isChecked = level === "verify" || level === "secure";
+  const isOptional = level === "none" || level === "may";
+  return {
+    level: isChecked ? "verify" : isOptional && !fromStart ? level : "encrypt",
+    policy: level,
+    names: match.map((pattern) => {
+      if (pattern === "hostname") return host.name;
+      if (pattern === "nexthop") return nexthop;
+      return pattern === "dot-nexthop" ? `.${nexthop}` : pattern;
+    }),
+    protocols,
+    fromStart,
+  };
+}
