@@ -16,13 +16,14 @@ export interface Table {
   readonly isPattern: boolean;
   readonly size: number;
   readonly problems: readonly TableProblem[];
+  readonly values: readonly string[]; // all that it may answer, as written
   find(key: string): string | undefined;
 }
 
 export function parseTableText(type: TableType, text: string): Table {
   if (type === "texthash") return textTable(text);
   if (type === "inline") return inlineTable(text);
-  if (type === "static") return { isPattern: false, size: 1, problems: [], find: () => text };
+  if (type === "static") return { isPattern: false, size: 1, problems: [], values: [text], find: () => text };
   return patternTable(text, type === "cidr" ? networkPattern : expressionPattern);
 }
 
@@ -74,7 +75,8 @@ function inlineTable(text: string): Table {
 }
 
 function fixedTable(entries: ReadonlyMap<string, string>, problems: readonly TableProblem[]): Table {
-  return { isPattern: false, size: entries.size, problems, find: (key) => entries.get(key.toLowerCase()) };
+  const find = (key: string) => entries.get(key.toLowerCase());
+  return { isPattern: false, size: entries.size, problems, values: [...entries.values()], find };
 }
 
 /** Returns the groups of a match, the whole first. */
@@ -94,6 +96,7 @@ function patternTable(text: string, compile: (pattern: string) => Pattern): Tabl
   const problems: TableProblem[] = [];
   const top: Rule[] = [];
   const open: Array<{ readonly rules: Rule[]; readonly line: number }> = [];
+  const values: string[] = [];
   let size = 0;
   for (const { line, text: entry } of logicalLines(text)) {
     const rules = open.at(-1)?.rules ?? top;
@@ -106,6 +109,7 @@ function patternTable(text: string, compile: (pattern: string) => Pattern): Tabl
       if (written === "") throw new ValueError(`no pattern: ${shown(entry.trim())}`);
       if (isIf === undefined && value === undefined) throw new ValueError(`no value behind ${shown(written)}`);
       const inner = isIf === undefined ? undefined : ([] as Rule[]);
+      if (value !== undefined) values.push(value);
       rules.push({ pattern: compile(written), isNegated: negation === "!", value: value ?? "", inner });
       if (inner !== undefined) open.push({ rules: inner, line });
       size++;
@@ -117,7 +121,7 @@ function patternTable(text: string, compile: (pattern: string) => Pattern): Tabl
     }
   }
   for (const { line } of open) problems.push({ line, text: "if without endif" });
-  return { isPattern: true, size, problems, find: (key) => firstMatch(top, key) };
+  return { isPattern: true, size, problems, values, find: (key) => firstMatch(top, key) };
 }
 
 function firstMatch(rules: readonly Rule[], key: string): string | undefined {

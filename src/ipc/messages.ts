@@ -58,6 +58,7 @@ export interface Admission {
   readonly envelope?: Envelope; // absent: qmgr reads the file
   readonly offset?: number;
   readonly length?: number;
+  readonly all?: true; // by command: recipients that are not due yet, too
   readonly fresh?: true; // no journal yet: nothing to read
 }
 /** To defer: look for what is due. */

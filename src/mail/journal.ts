@@ -8,6 +8,7 @@ export interface ScheduleRecord {
   readonly time: number; // ms, when decided
   readonly next: number; // ms, when due
   readonly recipients?: readonly number[]; // absent: all that wait
+  readonly wait?: number; // ms, what the retry profile said, if that is not next - time
   readonly scheduled?: true; // asked for by the sender: not to be recomputed when limits change
 }
 

@@ -12,6 +12,8 @@ export interface RecipientState {
   readonly attempts: number; // real attempts so far
   readonly last?: Attempt; // the newest record
   readonly next?: number; // ms, when due; absent: never deferred
+  readonly since?: number; // ms, when that was decided
+  readonly waitMs?: number; // what its retry profile said
   readonly scheduled: boolean; // `next` was asked for and is not to be recomputed
   readonly warned: boolean; // a delay warning is owed or was sent
   readonly settled: readonly ReportAction[]; // reports that were made, or are not owed
@@ -35,6 +37,8 @@ interface Draft {
   attempts: number;
   last?: Attempt;
   next?: number;
+  since?: number;
+  waitMs?: number;
   scheduled: boolean;
   warned: boolean;
   settled: ReportAction[];
@@ -84,6 +88,8 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
       case "schedule":
         for (const recipient of record.recipients ? named(record.recipients) : waiting()) {
           recipient.next = record.next;
+          recipient.since = record.time;
+          recipient.waitMs = record.wait ?? record.next - record.time;
           recipient.scheduled = record.scheduled === true;
         }
         break;
@@ -100,6 +106,8 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
         deathsAlone = 0;
         for (const recipient of waiting()) {
           recipient.next = record.time;
+          recipient.since = record.time;
+          recipient.waitMs = 0;
           recipient.scheduled = false;
         }
         break;

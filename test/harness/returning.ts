@@ -2,6 +2,7 @@
 import { linkSync, readdirSync, unlinkSync } from "node:fs";
 import { memoryLog } from "../../src/base/log.ts";
 import { testConfig } from "../../src/config/load.ts";
+import { Tables } from "../../src/config/tables.ts";
 import type { Attempt, Outcome } from "../../src/mail/attempt.ts";
 import type { EnvelopeDraft } from "../../src/mail/envelope.ts";
 import type { JournalRecord } from "../../src/mail/journal.ts";
@@ -81,6 +82,7 @@ export function bench(settings: Readonly<Record<string, string>> = {}, intake: I
     intake,
     log,
     config: testConfig({ myhostname: "mx.here.test", ...settings }),
+    tables: new Tables({ warn() {} }),
     now: Date.now,
     accepted: (envelope) => told.push(envelope.id),
     appeared: (id) => told.push(id),

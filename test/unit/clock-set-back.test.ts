@@ -8,6 +8,7 @@ import { Active } from "../../src/process/qmgr/active.ts";
 import type { ActiveMessage } from "../../src/process/qmgr/message.ts";
 import { Room } from "../../src/process/qmgr/room.ts";
 import type { Scheduler } from "../../src/process/qmgr/scheduler.ts";
+import { retryRules } from "../harness/retrying.ts";
 import { useSpool } from "../harness/spool.ts";
 import { spooled } from "../harness/spooled.ts";
 import { until } from "../harness/until.ts";
@@ -21,7 +22,7 @@ test("a flush takes what was deferred in a time that is still to come, and nothi
   const id = await spooled("incoming");
   renameSync(`incoming/${id}`, `deferred/${id}`);
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - HOUR_MS });
-  const deferred = new Deferred(testConfig({}), memoryLog(), () => {});
+  const deferred = new Deferred(retryRules(), memoryLog(), () => {});
   const admitted: string[] = [];
   deferred.room = { room: 100, admitted: (admission) => admitted.push(admission.id) };
   deferred.scan(true);
@@ -31,7 +32,7 @@ test("a flush takes what was deferred in a time that is still to come, and nothi
 
 test("what a lost word left in active is found", async () => {
   const id = await spooled("incoming");
-  const active = new Active(testConfig({}), memoryLog(), new Room(100), { wake() {}, onConcluded() {} });
+  const active = new Active(testConfig({}), retryRules(), memoryLog(), new Room(100), { wake() {}, onConcluded() {} });
   active.scheduler = {
     enqueue: (message: ActiveMessage) => {
       message.pending = 1;
@@ -50,7 +51,7 @@ test("what a lost word left in active is found", async () => {
 test("nothing is taken for lost before all of active is taken up: an agent of an earlier qmgr may have it", async () => {
   const id = await spooled("incoming");
   renameSync(`incoming/${id}`, `active/${id}`);
-  const active = new Active(testConfig({}), memoryLog(), new Room(100), { wake() {}, onConcluded() {} });
+  const active = new Active(testConfig({}), retryRules(), memoryLog(), new Room(100), { wake() {}, onConcluded() {} });
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + HOUR_MS });
   await active.takeUp(true);
   expect(active.size).toBe(0);

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import type { Attempt, Outcome } from "../../src/mail/attempt.ts";
-import { isExpired, nextAttempt } from "../../src/mail/backoff.ts";
 import type { Envelope } from "../../src/mail/envelope.ts";
 import { foldJournal, nextDue } from "../../src/mail/state.ts";
 
@@ -81,31 +80,5 @@ describe("a journal folded", () => {
       isSuspect: false,
       deathsAlone: 0,
     });
-  });
-});
-
-describe("backoff", () => {
-  const limits = { minimalMs: 300_000, maximalMs: 1_800_000, lifetimeMs: 86_400_000 };
-  const minutes = (count: number) => count * 60_000;
-
-  test("waits as long as the message is old, within the limits", () => {
-    expect(nextAttempt(minutes(1), 0, minutes(1), limits)).toBe(minutes(1) + minutes(5));
-    expect(nextAttempt(minutes(12), 0, minutes(1), limits)).toBe(minutes(24));
-    expect(nextAttempt(minutes(600), 0, minutes(1), limits)).toBe(minutes(630));
-  });
-
-  test("makes the last attempt at expiry, not after it", () => {
-    const now = limits.lifetimeMs - minutes(10);
-    expect(nextAttempt(now, 0, 0, limits)).toBe(limits.lifetimeMs);
-    expect(isExpired(limits.lifetimeMs - 1, 0, limits)).toBe(false);
-    expect(isExpired(limits.lifetimeMs, 0, limits)).toBe(true);
-  });
-
-  test("with lifetime 0 makes one attempt", () => {
-    expect(isExpired(5, 5, { ...limits, lifetimeMs: 0 })).toBe(true);
-  });
-
-  test("is not upset by a clock that went back", () => {
-    expect(nextAttempt(0, minutes(60), minutes(60), limits)).toBe(minutes(5));
   });
 });

@@ -19,7 +19,28 @@ export function checkTables(config: Config, owner: User | undefined): Finding[] 
       else known.names.push(name);
     }
   }
-  return [...users.values()].flatMap(({ spec, names }) => [...checkTable(names.join(", "), spec, owner)]);
+  const tables = [...users.values()].flatMap(({ spec, names }) => [...checkTable(names.join(", "), spec, owner)]);
+  return [...tables, ...checkRetryProfiles(config)];
+}
+
+/** Retry profiles that a table names and main.cf does not. */
+function* checkRetryProfiles(config: Config): Generator<Finding> {
+  const known = [...config.retry_profiles.keys(), "default"];
+  for (const spec of config.retry_profile_maps) {
+    const unknown = valuesOf(spec).find((value) => !value.includes("$") && !known.includes(value));
+    if (unknown === undefined) continue;
+    const text = `retry_profile_maps: ${tableName(spec)}: no such retry profile: ${unknown} (there are: ${known.join(", ")})`;
+    yield { severity: "error", text };
+  }
+}
+
+function valuesOf(spec: TableSpec): readonly string[] {
+  try {
+    return readTable(spec).values;
+  } catch (error) {
+    if (!(error instanceof ScesError)) throw error;
+    return []; // said by checkTable
+  }
 }
 
 /** `name`: of the parameter. `owner`: the user as whom the processes will run, if it is another than ours. */

@@ -1,5 +1,5 @@
 /** A message as `postqueue -j` prints it, with more members behind its own. */
-import type { Config } from "../../config/config.ts";
+import type { RetryRules } from "../../service/retry-rules.ts";
 import { type Json, jsonLine, seconds } from "./json-line.ts";
 import {
   attemptsOf,
@@ -13,7 +13,7 @@ import {
   type View,
 } from "./view.ts";
 
-export function listedJson(view: View | Unreadable, sizeBytes: number, config: Config): string {
+export function listedJson(view: View | Unreadable, sizeBytes: number, rules: RetryRules): string {
   if (isUnreadable(view)) {
     return jsonLine({ queue_name: view.queue, queue_id: view.id, message_size: sizeBytes, unreadable: view.problem });
   }
@@ -29,7 +29,7 @@ export function listedJson(view: View | Unreadable, sizeBytes: number, config: C
     attempts: attemptsOf(view),
     first_deferred: seconds(state.firstDeferred),
     next_attempt: seconds(nextAttemptOf(view)),
-    expires: seconds(expiresAt(view, config)),
+    expires: seconds(expiresAt(view, rules)),
     hold_reason: view.queue === "hold" ? (state.held?.reason ?? "") : undefined,
   });
 }

@@ -6,8 +6,8 @@
  * see what they saw before. Programs had better read `list --json`.
  */
 import { clean } from "../../base/text.ts";
-import type { Config } from "../../config/config.ts";
 import { asctime } from "../../mail/date.ts";
+import type { RetryRules } from "../../service/retry-rules.ts";
 import {
   attemptsOf,
   expiresAt,
@@ -23,13 +23,13 @@ const REASON_WIDTH = 76;
 const REASON_MAX = 4096; // characters
 
 export class TextList {
-  readonly #config: Config;
+  readonly #rules: RetryRules;
   readonly #nowMs: number;
   #messages = 0;
   #bytes = 0;
 
-  constructor(config: Config, nowMs: number) {
-    this.#config = config;
+  constructor(rules: RetryRules, nowMs: number) {
+    this.#rules = rules;
     this.#nowMs = nowMs;
   }
 
@@ -74,7 +74,7 @@ export class TextList {
     if (view.queue === "bounce") parts.push("being returned");
     const next = nextAttemptOf(view);
     if (next !== undefined) parts.push(next <= this.#nowMs ? "next now" : `next ${asctime(next).slice(0, 19)}`);
-    const expires = expiresAt(view, this.#config);
+    const expires = expiresAt(view, this.#rules);
     if (expires !== undefined && view.queue !== "hold") parts.push(`expires ${asctime(expires).slice(0, 19)}`);
     const { held } = view.state;
     if (view.queue === "hold" && held !== undefined) {

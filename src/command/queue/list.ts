@@ -2,6 +2,8 @@
 import { lstatSync } from "node:fs";
 import { EX_OK } from "../../base/exit.ts";
 import type { Config } from "../../config/config.ts";
+import { Tables } from "../../config/tables.ts";
+import { RetryRules } from "../../service/retry-rules.ts";
 import { complain } from "../entry.ts";
 import type { CommandIo } from "../io.ts";
 import type { Request } from "./arguments.ts";
@@ -18,7 +20,8 @@ export async function list(request: Request, config: Config, io: CommandIo): Pro
   const ids = await namedIds(request, io);
   const asked = queuesOf(request, ids !== undefined);
   const out = new Gathered(io);
-  const text = new TextList(config, Date.now());
+  const rules = new RetryRules(config, new Tables({ warn() {} }));
+  const text = new TextList(rules, Date.now());
   const found = select(request, {
     ids,
     queues: asked.filter((queue) => queue !== "corrupt"),
@@ -34,7 +37,7 @@ export async function list(request: Request, config: Config, io: CommandIo): Pro
   for await (const { view } of found) {
     if (view === undefined) continue;
     const size = sizeOf(view);
-    out.add(request.json ? listedJson(view, size, config) : text.message(view, size));
+    out.add(request.json ? listedJson(view, size, rules) : text.message(view, size));
   }
   if (asked.includes("corrupt") && ids === undefined) {
     for await (const one of listCorrupt())

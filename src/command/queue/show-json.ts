@@ -1,12 +1,12 @@
 /** All about a message as one JSON object: times are milliseconds since 1970, attempts are the journal's own records. */
-import type { Config } from "../../config/config.ts";
 import type { Attempt } from "../../mail/attempt.ts";
 import { lastTranscripts, type TranscriptRecord } from "../../mail/transcript.ts";
+import type { RetryRules } from "../../service/retry-rules.ts";
 import { eventsOf } from "./events.ts";
 import { type Json, jsonLine } from "./json-line.ts";
 import { attemptsOf, expiresAt, nextAttemptOf, type View } from "./view.ts";
 
-export function shownJson(view: View, config: Config, quarantine: string | undefined): string {
+export function shownJson(view: View, rules: RetryRules, quarantine: string | undefined): string {
   const { envelope, state } = view;
   const { id, arrival, sender, recipients, messageId, ...rest } = envelope;
   return jsonLine({
@@ -21,7 +21,7 @@ export function shownJson(view: View, config: Config, quarantine: string | undef
     attempts: attemptsOf(view),
     first_deferred_ms: state.firstDeferred ?? null,
     next_attempt_ms: nextAttemptOf(view) ?? null,
-    expires_ms: expiresAt(view, config) ?? null,
+    expires_ms: expiresAt(view, rules) ?? null,
     hold_reason: view.queue === "hold" ? (state.held?.reason ?? "") : undefined,
     corrupt_reason: quarantine,
     unreadable_records: view.unreadable,

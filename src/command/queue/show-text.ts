@@ -1,11 +1,11 @@
 /** All about a message in plain words, for people. */
 import { clean } from "../../base/text.ts";
-import type { Config } from "../../config/config.ts";
 import type { Attempt } from "../../mail/attempt.ts";
 import { mailDate } from "../../mail/date.ts";
 import type { Envelope, Recipient } from "../../mail/envelope.ts";
 import type { RecipientState } from "../../mail/state.ts";
 import { lastTranscripts } from "../../mail/transcript.ts";
+import type { RetryRules } from "../../service/retry-rules.ts";
 import { eventsOf } from "./events.ts";
 import { transcriptText } from "./transcript-text.ts";
 import { expiresAt, nextAttemptOf, type View } from "./view.ts";
@@ -21,7 +21,7 @@ const PLACES = {
 } as const;
 
 /** `header`: its lines, safe. `quarantine`: why it is there, if it is. */
-export function shownText(view: View, config: Config, header: string, quarantine: string | undefined): string {
+export function shownText(view: View, rules: RetryRules, header: string, quarantine: string | undefined): string {
   const { envelope, state } = view;
   const now = Date.now();
   const lines = [`${view.id} is ${PLACES[view.queue]}`];
@@ -39,7 +39,7 @@ export function shownText(view: View, config: Config, header: string, quarantine
   row("Report about", envelope.notice);
   row("First deferred", time(state.firstDeferred));
   row("Next attempt", time(nextAttemptOf(view)));
-  row("Given up", view.queue === "hold" ? undefined : time(expiresAt(view, config)));
+  row("Given up", view.queue === "hold" ? undefined : time(expiresAt(view, rules)));
   if (view.queue === "hold" && state.held !== undefined) {
     row("Held since", time(state.held.time));
     row("Held because", clean(state.held.reason));

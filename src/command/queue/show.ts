@@ -3,6 +3,8 @@ import { ScesError } from "../../base/errors.ts";
 import { EX_NOINPUT, EX_OK } from "../../base/exit.ts";
 import { cleanLines } from "./clean-lines.ts";
 import type { Config } from "../../config/config.ts";
+import { Tables } from "../../config/tables.ts";
+import { RetryRules } from "../../service/retry-rules.ts";
 import { openContent, readContentStart } from "../../spool/file.ts";
 import { readReason } from "../../spool/quarantine.ts";
 import { splitHeader } from "../../mail/header.ts";
@@ -20,6 +22,7 @@ const CHUNK = 64 * 1024; // bytes
 
 export async function show(request: Request, config: Config, io: CommandIo): Promise<number> {
   const ids = await namedIds(request, io);
+  const rules = new RetryRules(config, new Tables({ warn() {} }));
   let status = EX_OK;
   let count = 0;
   const complainOf = (id: string, text: string) => {
@@ -42,9 +45,9 @@ export async function show(request: Request, config: Config, io: CommandIo): Pro
     } else if (request.content) {
       await printContent(view, io);
     } else if (request.json) {
-      io.stdout.write(shownJson(view, config, reason));
+      io.stdout.write(shownJson(view, rules, reason));
     } else {
-      io.stdout.write(`${count === 0 ? "" : "\n"}${shownText(view, config, headerOf(view), reason)}`);
+      io.stdout.write(`${count === 0 ? "" : "\n"}${shownText(view, rules, headerOf(view), reason)}`);
     }
     count += 1;
   }

@@ -1,9 +1,9 @@
 /** A message as the commands show it: its file read and its journal folded. */
 import { messageOf, ScesError } from "../../base/errors.ts";
-import type { Config } from "../../config/config.ts";
 import type { Envelope, Recipient } from "../../mail/envelope.ts";
 import type { JournalRecord } from "../../mail/journal.ts";
 import { foldJournal, type MessageState, nextDue, type RecipientState } from "../../mail/state.ts";
+import type { RetryRules } from "../../service/retry-rules.ts";
 import { readQueueFile } from "../../spool/file.ts";
 import type { Queue } from "../../spool/queues.ts";
 import { find, pathOf, type Sighting } from "./sighting.ts";
@@ -90,10 +90,15 @@ export function nextAttemptOf(view: View): number | undefined {
   return view.queue === "deferred" ? nextDue(view.state) : undefined;
 }
 
-/** When it will be given up (ms); undefined before the first deferral, which starts the count, and once it is decided. */
-export function expiresAt(view: View, config: Config): number | undefined {
+/**
+ * When the first of its waiting recipients will be given up (ms); undefined before the first deferral, which starts
+ * the count, and once it is decided.
+ */
+export function expiresAt(view: View, rules: RetryRules): number | undefined {
   const { firstDeferred, recipients } = view.state;
-  if (firstDeferred === undefined || !recipients.some((recipient) => recipient.status === "waiting")) return undefined;
-  const own = view.envelope.sender === "" ? config.bounce_queue_lifetime : config.maximal_queue_lifetime;
-  return firstDeferred + Math.min(own, config.maximal_queue_lifetime);
+  if (firstDeferred === undefined) return undefined;
+  const times = recipients.flatMap((recipient, index) =>
+    recipient.status === "waiting" ? [rules.expiry(view.envelope, index, recipient, firstDeferred)] : [],
+  );
+  return times.length === 0 ? undefined : times.reduce((first, time) => Math.min(first, time));
 }

@@ -1,8 +1,10 @@
 /** The spool, dropped files, admission, retry and lifetime. */
 import { feedback } from "../feedback.ts";
+import { maps } from "../maps.ts";
 import { row, type Section } from "../parameter.ts";
+import { retryProfiles } from "../retry-profile.ts";
 import { rules } from "../rules.ts";
-import { integer, size, time } from "../values.ts";
+import { integer, size, time, yesNo } from "../values.ts";
 
 const lifetime = { unit: "d", max: "520w" } as const;
 const backoff = { max: "520w" } as const;
@@ -102,6 +104,35 @@ export const retry = {
     `
     The same for mail with the null sender, i.e. for reports of failure. If it is longer than maximal_queue_lifetime,
     that one holds.`,
+  ),
+  retry_profiles: row(
+    retryProfiles,
+    "",
+    `
+    Schedules of retries with names, for retry_profile_maps. \`{ patient: 5m, 10m*2, 1h*3; jitter 10%; lifetime 3d }\`
+    waits 5 minutes after the first attempt, then 10 twice, then an hour, of which the last goes on; jitter makes each
+    wait longer or shorter by up to so much, lifetime holds in place of maximal_queue_lifetime. \`backoff 300s 1800s\`
+    is the rule of minimal_backoff_time and maximal_backoff_time. \`F,2h,15m; G,16h,15m,1.5; F,4d,6h\` are Exim's: in
+    the first 2 hours after the first failure every 15 minutes, until 16 hours 1.5 times as long as the last time,
+    until 4 days, which are the lifetime, every 6 hours. That one is there already, as spamexperts, and default stands
+    for the two backoff times.`,
+  ),
+  retry_profile_maps: row(
+    maps,
+    "",
+    `
+    Tables that say which retry profile holds. Keys, the first that is there decides: the recipient (\`user@example.org\`,
+    \`example.org\`, \`.org\`), each first with an error behind it (\`example.org,code=421\`); the sender likewise
+    (\`from=user@example.com\`, \`from=example.com\`, \`from=<>\`); the error alone; \`*\`. An error is \`status=4.7.1\`,
+    \`status=4.7.*\`, \`code=451\`, \`type=timeout\`, in this order. Patterns see \`to=user@example.org
+    from=user@example.com type=error code=451 status=4.7.1\`. What a message says of its own retries goes before this.`,
+  ),
+  expire_early: row(
+    yesNo,
+    "no",
+    `
+    Whether mail is returned as soon as its next attempt would come after its lifetime, with its last error. no: there
+    is a last attempt when the lifetime is over. Mail that came as JSON is always returned early.`,
   ),
   delay_warning_time: row(
     time({ unit: "h", max: "520w" }),

@@ -1,11 +1,13 @@
 /** From a message in bounce/ and the settings to the report that is owed on it. */
 import { randomBytes } from "node:crypto";
 import type { Config } from "../../config/config.ts";
+import type { Tables } from "../../config/tables.ts";
 import { isAddressError, parsePath } from "../../mail/address.ts";
 import type { OwedReport } from "../../mail/owed.ts";
 import { type BuiltReport, buildReport, type Original, returnsWhole } from "../../mail/report.ts";
 import type { MessageState } from "../../mail/state.ts";
 import { reportRules } from "../../service/report-rules.ts";
+import { RetryRules } from "../../service/retry-rules.ts";
 import { openContent, type QueueFile, readContentStart } from "../../spool/file.ts";
 
 export interface ComposeInput {
@@ -16,6 +18,7 @@ export interface ComposeInput {
   readonly id: string; // that the report will have
   readonly time: number; // ms
   readonly config: Config;
+  readonly tables: Tables; // of the retry profiles
 }
 
 /** The report itself. Throws FILE_GONE, FILE_DAMAGED, SPOOL_IO of the message. */
@@ -43,7 +46,6 @@ export function composeCopy(input: ComposeInput): BuiltReport {
 function compose(input: ComposeInput, reader: string, sender: string, isCopy: boolean): BuiltReport {
   const { file, state, owed, config } = input;
   const isWhole = !isCopy && returnsWhole(file.envelope, owed.action, file.length, config.bounce_size_limit);
-  const since = state.firstDeferred ?? input.time;
   return buildReport({
     envelope: file.envelope,
     state,
@@ -57,9 +59,19 @@ function compose(input: ComposeInput, reader: string, sender: string, isCopy: bo
     hostname: config.myhostname,
     mailName: config.mail_name,
     contact: config.bounce_contact,
-    ...(owed.action === "delayed" ? { retryUntil: since + config.maximal_queue_lifetime } : {}),
+    ...(owed.action === "delayed" ? { retryUntil: lastExpiry(input) } : {}),
     boundary: () => randomBytes(16).toString("hex"),
   });
+}
+
+/** When the last of the delayed recipients will be given up. */
+function lastExpiry({ file, state, owed, config, time, tables }: ComposeInput): number {
+  const retry = new RetryRules(config, tables);
+  const first = state.firstDeferred ?? time;
+  return owed.recipients.reduce((latest, index) => {
+    const recipient = state.recipients[index];
+    return recipient === undefined ? latest : Math.max(latest, retry.expiry(file.envelope, index, recipient, first));
+  }, first);
 }
 
 /** A whole message is checked against its checksum; of a header alone only as much is read as may be one. */

@@ -22,6 +22,7 @@
  *   A delivery by LMTP is reported as relayed. After a power cut a report may come twice.
  */
 import { messageOf } from "../../base/errors.ts";
+import { Tables } from "../../config/tables.ts";
 import type { Order } from "../../ipc/messages.ts";
 import { Doorway } from "../../service/doorway.ts";
 import { answerOrder } from "../../service/orders.ts";
@@ -33,6 +34,7 @@ runService("bounce", (context: Context): Service => {
   const { log } = context;
   const intake = new Intake();
   const doorway = new Doorway(context);
+  const tables = new Tables({ warn: (text) => log.warn(text) });
 
   const returns = new Returns({
     log,
@@ -40,6 +42,7 @@ runService("bounce", (context: Context): Service => {
       intake,
       log,
       config: context.config,
+      tables,
       now: Date.now,
       accepted: (envelope, offset, length) => doorway.accepted(envelope, offset, length),
       appeared: (id) => doorway.appeared([id]),

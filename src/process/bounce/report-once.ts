@@ -14,6 +14,7 @@
 import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
+import type { Tables } from "../../config/tables.ts";
 import type { Envelope } from "../../mail/envelope.ts";
 import type { JournalRecord, ReportAction } from "../../mail/journal.ts";
 import { type OwedReport, reportsOwed } from "../../mail/owed.ts";
@@ -33,6 +34,7 @@ export interface Desk {
   readonly intake: Intake;
   readonly log: Log;
   readonly config: Config;
+  readonly tables: Tables;
   now(): number; // ms
   /** A report is durable in incoming/. */
   accepted(envelope: Envelope, offset: number, length: number): void;
@@ -86,7 +88,7 @@ async function* report(seen: Seen, owed: OwedReport, desk: Desk): AsyncGenerator
   const { action, recipients } = owed;
   const entry = desk.intake.open();
   const time = desk.now();
-  const input: ComposeInput = { ...seen, owed, id: entry.id, time, config: desk.config };
+  const input: ComposeInput = { ...seen, owed, id: entry.id, time, config: desk.config, tables: desk.tables };
   let envelope: Envelope;
   try {
     const { draft, content } = composeReport(input);

@@ -7,11 +7,12 @@ import { lstatSync, type Stats } from "node:fs";
 import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { clean } from "../../base/text.ts";
-import type { Config } from "../../config/config.ts";
 import type { Verb } from "../../ipc/messages.ts";
-import type { JournalRecord } from "../../mail/journal.ts";
-import { foldJournal, nextDue } from "../../mail/state.ts";
+import type { Envelope } from "../../mail/envelope.ts";
+import type { JournalRecord, ScheduleRecord } from "../../mail/journal.ts";
+import { foldJournal, type MessageState, nextDue } from "../../mail/state.ts";
 import type { Room } from "../../service/feeder.ts";
+import type { RetryRules } from "../../service/retry-rules.ts";
 import { setApartSoon } from "../../service/set-apart.ts";
 import { readQueueFile } from "../../spool/file.ts";
 import { appendIfThere, appendRecords, setDue } from "../../spool/journal.ts";
@@ -26,7 +27,7 @@ const CLOCK_STEP_MS = 1000;
 export class Deferred {
   readonly #log: Log;
   readonly #wake: (process: string) => void;
-  #config: Config;
+  #retry: RetryRules;
   #room: Room = { room: 0, admitted() {} };
   #scan: Scan | undefined;
   #found: string[] = []; // listed by the scan, not yet looked at
@@ -35,8 +36,8 @@ export class Deferred {
   readonly #named = new Set<string>(); // to be tried now, by command
   #busy = false;
 
-  constructor(config: Config, log: Log, wake: (process: string) => void) {
-    this.#config = config;
+  constructor(retry: RetryRules, log: Log, wake: (process: string) => void) {
+    this.#retry = retry;
     this.#log = log;
     this.#wake = wake;
   }
@@ -45,8 +46,8 @@ export class Deferred {
     this.#room = room;
   }
 
-  set config(config: Config) {
-    this.#config = config;
+  set retry(retry: RetryRules) {
+    this.#retry = retry;
   }
 
   /** qmgr's word: bring what is due, or all. */
@@ -112,7 +113,7 @@ export class Deferred {
     if (this.#room.room <= 0) return false; // onRoom comes back
     for (const id of this.#named) {
       this.#named.delete(id);
-      this.#bring(id);
+      this.#bring(id, true);
       if (this.#room.room <= 0) return false;
     }
     const scan = this.#scan;
@@ -126,7 +127,7 @@ export class Deferred {
     }
     while (this.#found.length > 0 && this.#room.room > 0) {
       const id = this.#found.pop();
-      if (id !== undefined && this.#isDue(id)) this.#bring(id);
+      if (id !== undefined && this.#isDue(id)) this.#bring(id, this.#flushStarted > 0);
     }
     if (this.#found.length === 0 && scan.ended) {
       this.#scan = undefined;
@@ -147,7 +148,7 @@ export class Deferred {
     // A time still to come was set before the clock was set back.
     if (this.#flushStarted > 0) return stat.ctimeMs < this.#flushStarted || stat.ctimeMs > now + CLOCK_STEP_MS;
     if (stat.mtimeMs > now) {
-      if (stat.mtimeMs > now + this.#config.maximal_backoff_time) this.#recompute(id, path, now);
+      if (stat.mtimeMs > now + this.#retry.longestMs) this.#recompute(id, path, now);
       return false;
     }
     // A report written under the second name has touched the time: the journal knows better.
@@ -171,21 +172,26 @@ export class Deferred {
   #recompute(id: string, path: string, now: number): void {
     try {
       const file = readQueueFile(path);
-      const state = foldJournal(file.envelope, file.records);
-      const next = nextDue(state) ?? now;
-      const isScheduled = state.recipients.some((one) => one.status === "waiting" && one.scheduled);
-      const latest = now + this.#config.maximal_backoff_time;
-      const isWithin = isScheduled || next <= latest;
-      if (!isWithin) appendRecords(path, [{ kind: "schedule", time: now, next: latest }]);
-      setDue(path, isWithin ? next : latest);
+      const records = this.#shorten(file.envelope, foldJournal(file.envelope, file.records), now);
+      if (records.length > 0) appendRecords(path, records);
+      setDue(path, nextDue(foldJournal(file.envelope, [...file.records, ...records])) ?? now);
     } catch (error) {
       this.#trouble(id, error);
     }
   }
 
-  #bring(id: string): void {
+  #shorten(envelope: Envelope, { recipients }: MessageState, now: number): ScheduleRecord[] {
+    return recipients.flatMap((recipient, index) => {
+      if (recipient.status !== "waiting" || recipient.scheduled || recipient.next === undefined) return [];
+      const latest = now + this.#retry.longestFor(envelope, index, recipient);
+      return recipient.next > latest ? [{ kind: "schedule", time: now, next: latest, recipients: [index] }] : [];
+    });
+  }
+
+  /** `all`: with the recipients that are not due. */
+  #bring(id: string, all: boolean): void {
     try {
-      if (moveMessage(id, "deferred", "active")) this.#room.admitted({ id });
+      if (moveMessage(id, "deferred", "active")) this.#room.admitted({ id, ...(all ? { all: true as const } : {}) });
     } catch (error) {
       this.#trouble(id, error);
     }

@@ -10,29 +10,33 @@
  * FILES
  *   deferred/ (owned), active/, hold/, corrupt/
  * PARAMETERS
- *   maximal_backoff_time
+ *   maximal_backoff_time, retry_profiles, retry_profile_maps
  * BUGS
  *   A scan goes in directory order: which of two due messages comes first is chance.
  */
+import { Tables } from "../../config/tables.ts";
 import { Feeder } from "../../service/feeder.ts";
 import { answerOrder } from "../../service/orders.ts";
+import { RetryRules } from "../../service/retry-rules.ts";
 import { runService, type Service } from "../../service/service.ts";
 import { Deferred } from "./deferred.ts";
 
 runService("defer", (context): Service => {
-  const deferred = new Deferred(context.config, context.log, (process) => context.wake(process));
+  const { log } = context;
+  const tables = new Tables({ warn: (text) => log.warn(text) });
+  const deferred = new Deferred(new RetryRules(context.config, tables), log, (process) => context.wake(process));
   deferred.room = new Feeder(context, {
     onRoom: () => deferred.pump(),
     onMessage: (message, client) => {
       if (message.type === "scan") deferred.scan(message.all === true);
       else if (message.type === "order") {
-        void answerOrder(message, client, context.log, (verb, id, reason) => deferred.execute(verb, id, reason));
+        void answerOrder(message, client, log, (verb, id, reason) => deferred.execute(verb, id, reason));
       }
     },
   });
   return {
     reload(config) {
-      deferred.config = config;
+      deferred.retry = new RetryRules(config, tables);
     },
   };
 });

@@ -16,6 +16,7 @@ import type { Attempt } from "../../mail/attempt.ts";
 import { deliveryLine } from "../../mail/log-line.ts";
 import type { DeleteRecord, HoldRecord, OrderRecord } from "../../mail/journal.ts";
 import { foldJournal } from "../../mail/state.ts";
+import type { RetryRules } from "../../service/retry-rules.ts";
 import { setApartSoon } from "../../service/set-apart.ts";
 import { readMessage } from "../../spool/file.ts";
 import { appendRecords, appendSynced } from "../../spool/journal.ts";
@@ -25,6 +26,7 @@ import { conclude, concludeTrouble, type Fate } from "./conclude.ts";
 import type { Entry } from "./destination.ts";
 import { ActiveMessage, type Intent } from "./message.ts";
 import { discarded, type Ending, erred } from "./own-delivery.ts";
+import { giveTurns } from "./retry.ts";
 import type { Room } from "./room.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -51,6 +53,7 @@ export class Active {
   readonly #log: Log;
   readonly #events: ActiveEvents;
   #config: Config;
+  #retry: RetryRules;
   #scheduler: Scheduler | undefined;
   readonly #old = new Map<string, OldReport[]>(); // what agents told a new qmgr, by message
   #concluding = 0;
@@ -58,8 +61,9 @@ export class Active {
   /** A file was removed and the directory not synced since. */
   isDirty = false;
 
-  constructor(config: Config, log: Log, room: Room, events: ActiveEvents) {
+  constructor(config: Config, retry: RetryRules, log: Log, room: Room, events: ActiveEvents) {
     this.#config = config;
+    this.#retry = retry;
     this.#log = log;
     this.#room = room;
     this.#events = events;
@@ -69,8 +73,9 @@ export class Active {
     this.#scheduler = scheduler;
   }
 
-  set config(config: Config) {
+  configure(config: Config, retry: RetryRules): void {
     this.#config = config;
+    this.#retry = retry;
   }
 
   get(id: string): ActiveMessage | undefined {
@@ -82,14 +87,14 @@ export class Active {
   }
 
   admit(feeder: string, entries: readonly Admission[]): void {
-    for (const { id, envelope, offset, length, fresh } of entries) {
+    for (const { id, envelope, offset, length, fresh, all } of entries) {
       this.#room.entered(feeder);
       if (this.#messages.has(id)) {
         this.#room.left(feeder); // found by a search before its feeder could tell
       } else if (fresh && envelope !== undefined && offset !== undefined && length !== undefined) {
         this.#start(new ActiveMessage(envelope, { offset, length, feeder, queuedMs: Date.now() }));
       } else {
-        this.#load(id, feeder);
+        this.#load(id, feeder, all);
       }
     }
     this.#room.replenish(); // not only when messages leave: those here may be waiting for a server that hangs
@@ -270,7 +275,7 @@ export class Active {
     this.#scheduler?.withdraw(message);
   }
 
-  #load(id: string, feeder: string): void {
+  #load(id: string, feeder: string, all = false): void {
     try {
       const file = readMessage("active", id);
       if (file.unreadable > 0)
@@ -297,7 +302,7 @@ export class Active {
         message.isIntentNoted = true;
       }
       if (state.isDeleted) message.intent = "delete";
-      this.#start(message);
+      this.#start(message, all);
     } catch (error) {
       this.#room.left(feeder);
       if (error instanceof ScesError && error.code === "FILE_GONE") return;
@@ -313,13 +318,15 @@ export class Active {
     setApartSoon("active", name, reason, { log: this.#log, quarantined: () => this.#events.wake("corrupt") });
   }
 
-  #start(message: ActiveMessage): void {
+  /** `all`: recipients that are not due yet, too. */
+  #start(message: ActiveMessage, all = false): void {
     const { id, envelope, length, recipients } = message;
     this.#messages.set(id, message);
     this.#log.info(`${id}: from=<${envelope.sender}>, size=${length}, nrcpt=${recipients.length} (queue active)`);
     if (message.deathsAlone >= DEATHS) {
       message.damage = KILLER;
     } else if (!message.forcedExpire && message.intent === undefined) {
+      giveTurns(message, this.#retry, Date.now(), all);
       this.#scheduler?.enqueue(message);
     }
     this.#concludeIfDone(message);
@@ -335,7 +342,12 @@ export class Active {
     let fate: Fate;
     this.#concluding += 1;
     try {
-      fate = await conclude(message, { config: this.#config, log: this.#log, wake: this.#events.wake });
+      fate = await conclude(message, {
+        config: this.#config,
+        retry: this.#retry,
+        log: this.#log,
+        wake: this.#events.wake,
+      });
     } catch (error) {
       if (!(error instanceof ScesError)) throw error;
       this.#log.warn(concludeTrouble(message, error));
@@ -347,7 +359,7 @@ export class Active {
     message.isConcluding = false;
     for (const ack of message.acks.splice(0)) ack();
     if (fate === "again") {
-      message.wasTried = false;
+      giveTurns(message, this.#retry, Date.now(), true);
       message.isNamedInBounce = false;
       message.toHold.clear();
       this.#scheduler?.enqueue(message);

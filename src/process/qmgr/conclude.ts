@@ -6,20 +6,22 @@ import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
 import type { Attempt } from "../../mail/attempt.ts";
-import { type BackoffLimits, isExpired, nextAttempt } from "../../mail/backoff.ts";
 import type { JournalRecord } from "../../mail/journal.ts";
 import { reportsOwed, wantsDelay } from "../../mail/owed.ts";
+import type { RetryRules } from "../../service/retry-rules.ts";
 import { setApart } from "../../service/set-apart.ts";
 import { reportRules } from "../../service/report-rules.ts";
 import { appendRecords, appendSynced, setDue } from "../../spool/journal.ts";
 import { addSecondName, moveMessage, removeMessage } from "../../spool/moves.ts";
 import { queuePath } from "../../spool/queues.ts";
 import type { ActiveMessage, ActiveRecipient } from "./message.ts";
+import { judge, type Judgement, scheduleOf } from "./retry.ts";
 
 export type Fate = "sent" | "deferred" | "bounced" | "held" | "deleted" | "corrupt" | "again" | "gone";
 
 export interface ConcludeOptions {
   readonly config: Config;
+  readonly retry: RetryRules;
   readonly log: Log;
   /** There is work in that queue. */
   wake(process: string): void;
@@ -40,12 +42,13 @@ export async function conclude(message: ActiveMessage, options: ConcludeOptions)
       return "deleted";
     }
     const now = Date.now();
-    if (message.hasWaiting && isOver(message, options.config, now)) expire(message, log, now);
+    const { over, plans } = judge(message, options.retry, now, Math.random());
+    expire(message, over, log, now);
     warnOfDelay(message, options.config, now);
     const rules = reportRules(options.config);
     const isOwed = reportsOwed(message.envelope, message, rules).reports.length > 0;
     if (!message.hasWaiting) return await finish(message, isOwed, options);
-    return await postpone(message, isOwed, options, now);
+    return await postpone(message, { plans, isOwed, now }, options);
   } catch (error) {
     if (error instanceof ScesError && error.code === "FILE_GONE") return "gone";
     throw error;
@@ -68,9 +71,12 @@ async function finish(message: ActiveMessage, isOwed: boolean, options: Conclude
 }
 
 /** Some recipients wait: deferred, held, or routed anew. */
-async function postpone(message: ActiveMessage, isOwed: boolean, options: ConcludeOptions, now: number): Promise<Fate> {
+async function postpone(
+  message: ActiveMessage,
+  { plans, isOwed, now }: Pick<Judgement, "plans"> & { readonly isOwed: boolean; readonly now: number },
+  { log, wake }: ConcludeOptions,
+): Promise<Fate> {
   const { id, intent, intentReason } = message;
-  const { log, config } = options;
   const path = queuePath("active", id);
   if (intent === "requeue") {
     await write(message, [{ kind: "requeue", time: now }]);
@@ -83,33 +89,24 @@ async function postpone(message: ActiveMessage, isOwed: boolean, options: Conclu
   if (holdReason !== undefined) {
     const wish = { kind: "hold", time: now, reason: holdReason } as const;
     await write(message, message.isIntentNoted ? [] : [wish], true);
-    nameInBounce(message, isOwed, options);
+    nameInBounce(message, isOwed, wake);
     if (!moveMessage(id, "active", "hold")) return "gone";
     log.info(`${id}: placed on hold`);
     return "held";
   }
-  const first = message.firstDeferredMs ?? now;
-  const next = Math.min(
-    nextAttempt(now, message.envelope.arrival, first, limitsFor(message, config)),
-    ...resumed(message),
-  );
-  await write(message, [{ kind: "schedule", time: now, next }]);
-  nameInBounce(message, isOwed, options);
-  setDue(path, next);
+  const { records, due } = scheduleOf(message, plans, now);
+  await write(message, records);
+  nameInBounce(message, isOwed, wake);
+  setDue(path, due);
   return moveMessage(id, "active", "deferred") ? "deferred" : "gone";
 }
 
-/** When suspensions end because of which recipients were not tried. */
-function resumed(message: ActiveMessage): number[] {
-  return message.recipients.flatMap(({ status, last }) => (status === "waiting" ? (last?.until ?? []) : []));
-}
-
-function nameInBounce(message: ActiveMessage, isOwed: boolean, options: ConcludeOptions): void {
+function nameInBounce(message: ActiveMessage, isOwed: boolean, wake: ConcludeOptions["wake"]): void {
   if (!isOwed) return;
   // Once, also when the rename behind it has to be tried again and again.
   if (!message.isNamedInBounce) addSecondName(message.id, "active", "bounce");
   message.isNamedInBounce = true;
-  options.wake("bounce");
+  wake("bounce");
 }
 
 /** Appends what the message has gathered and more. What has been written is not written again. */
@@ -130,56 +127,40 @@ function toCorrupt(message: ActiveMessage, why: string, options: ConcludeOptions
   return setApart("active", message.id, why, { log: options.log, quarantined }) ? "corrupt" : "gone";
 }
 
-export function limitsFor(message: ActiveMessage, config: Config): BackoffLimits {
-  const { maximal_queue_lifetime, bounce_queue_lifetime } = config;
-  // As Postfix: mail from the null sender never waits longer than other mail.
-  const bounceMs = Math.min(bounce_queue_lifetime, maximal_queue_lifetime);
-  return {
-    minimalMs: config.minimal_backoff_time,
-    maximalMs: config.maximal_backoff_time,
-    lifetimeMs: message.envelope.sender === "" ? bounceMs : maximal_queue_lifetime,
-  };
-}
-
-function isOver(message: ActiveMessage, config: Config, now: number): boolean {
-  if (message.forcedExpire) return true;
-  if (message.intent !== undefined || !message.wasTried || message.firstDeferredMs === undefined) return false;
-  return isExpired(now, message.firstDeferredMs, limitsFor(message, config));
-}
-
-/** Gives up the waiting recipients; the words of the last attempt stay with them. */
-function expire(message: ActiveMessage, log: Log, now: number): void {
+/** Gives recipients up; the words of their last attempt stay with them. */
+function expire(message: ActiveMessage, over: Judgement["over"], log: Log, now: number): void {
+  const given = over.filter(({ recipient }) => message.forcedExpire || !message.toHold.has(recipient)); // held: no time passes
+  if (given.length === 0) return;
   const status = message.forcedExpire ? "force-expired" : "expired";
   log.info(`${message.id}: from=<${message.envelope.sender}>, status=${status}, returned to sender`);
-  for (const recipient of message.recipients) {
-    if (recipient.status !== "waiting") continue;
-    if (message.toHold.has(recipient) && !message.forcedExpire) continue; // on hold no time passes
-    const attempt = expiredAttempt(recipient, now);
+  for (const { recipient, isEarly } of given) {
+    const attempt = finalAttempt(recipient, isEarly, now);
     message.records.push(attempt);
     message.mustSync = true;
     message.apply(attempt);
   }
 }
 
-function expiredAttempt(recipient: ActiveRecipient, now: number): Attempt {
-  const { last, index, attempts } = recipient;
+/** `isEarly`: the last real attempt is the final one, as it was. Else type `expired`, in its words. */
+function finalAttempt({ last, index, attempts }: ActiveRecipient, isEarly: boolean, now: number): Attempt {
   const told = last ?? { dsn: "4.4.7", text: "message expired before it was tried" };
   const {
     relayedDsn: _,
     suspended: __,
-    until: _____,
-    use: ___,
-    delays: ____,
+    until: ___,
+    use: ____,
+    delays: _____,
     ...kept
   } = { ...told } as Partial<Attempt>;
+  const isKept = isEarly && last !== undefined;
   return {
     ...kept,
     kind: "attempt",
     recipient: index,
     attempt: attempts,
-    type: "expired",
+    type: isKept ? last.type : "expired",
     outcome: "expired",
-    time: now,
+    time: isKept ? last.time : now,
     dsn: told.dsn,
     text: told.text,
   };

@@ -16,7 +16,7 @@
  *   transport_maps, relayhost, sender_dependent_relayhost_maps, sender_dependent_default_transport_maps,
  *   recipient_delimiter, postmaster_recipient, myhostname, transports,
  *   qmgr_message_active_limit, queue_run_delay, minimal_backoff_time, maximal_backoff_time, maximal_queue_lifetime,
- *   bounce_queue_lifetime, delay_warning_time, *_destination_concurrency_limit, initial_destination_concurrency,
+ *   bounce_queue_lifetime, retry_profiles, retry_profile_maps, expire_early, delay_warning_time, *_destination_concurrency_limit, initial_destination_concurrency,
  *   *_destination_concurrency_positive_feedback, *_negative_feedback, *_failed_cohort_limit,
  *   *_destination_recipient_limit, *_destination_rate_delay, remote_offline_time, remote_failure_limit,
  *   remote_failure_time, agent_report_timeout, spool_sync_interval, spool_reserve
@@ -29,6 +29,7 @@ import type { Config } from "../../config/config.ts";
 import { Tables } from "../../config/tables.ts";
 import type { Link } from "../../ipc/link.ts";
 import type { Message, Report } from "../../ipc/messages.ts";
+import { RetryRules } from "../../service/retry-rules.ts";
 import { router } from "../../service/router.ts";
 import { type Context, runService, type Service } from "../../service/service.ts";
 import { makeReserve } from "../../spool/reserve.ts";
@@ -48,7 +49,10 @@ runService("qmgr", async (context: Context): Promise<Service> => {
   const room = new Room(context.config.qmgr_message_active_limit);
   const links = new Map<string, Link>();
 
-  const active = new Active(context.config, log, room, {
+  const warn = (text: string) => log.warn(text);
+  const tables = new Tables({ warn });
+  const retryFor = (config: Config) => new RetryRules(config, tables, warn);
+  const active = new Active(context.config, retryFor(context.config), log, room, {
     wake,
     onConcluded: (message, fate) => commands.concluded(message, fate),
   });
@@ -63,8 +67,6 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     onReturned: (entry, died, alone) => active.onReturned(entry, died, alone),
     onCredit: () => scheduler.pump(),
   });
-  const warn = (text: string) => log.warn(text);
-  const tables = new Tables({ warn });
   const routerFor = (config: Config) => router(config, tables, warn);
   const scheduler = new Scheduler(context.config, routerFor, agents, {
     onWanted: (process, alone) => context.wake(process, alone),
@@ -172,7 +174,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
   setInterval(keepReserve, 10_000);
   return {
     reload(config) {
-      active.config = config;
+      active.configure(config, retryFor(config));
       scheduler.config = config;
       remotes.limits = remoteLimits(config);
       room.limit = config.qmgr_message_active_limit;

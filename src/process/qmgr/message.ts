@@ -4,7 +4,7 @@
  *   in line  in an entry at its destination (`inLine`)     -> out; nowhere, when suspended or withdrawn
  *   out      in an entry with an agent                     -> nowhere with its report; in line if the agent died
  *   to hold  the hold transport's (`toHold`)               -> the message goes to hold/ when no other waits
- *   nowhere  tried in this round, or not to be tried       -> the message is concluded when all are (`pending` is 0)
+ *   nowhere  tried in this round, or not its turn          -> the message is concluded when all are (`pending` is 0)
  */
 import type { Attempt } from "../../mail/attempt.ts";
 import type { Envelope } from "../../mail/envelope.ts";
@@ -16,9 +16,14 @@ export interface ActiveRecipient extends RecipientState {
   status: RecipientState["status"];
   attempts: number;
   last?: Attempt;
+  /** In this round: to be tried; not before its time; or its time is over. */
+  turn: "due" | "later" | "over";
+  wasTried: boolean; // or suspended, in this round
   warned: boolean;
   settled: readonly ReportAction[];
 }
+
+const DUE = { turn: "due", wasTried: false } as const;
 
 /** What an administrator wants done with a message as soon as no agent holds it. */
 export type Intent = "hold" | "delete" | "requeue";
@@ -45,7 +50,6 @@ export class ActiveMessage {
   pending = 0; // entries at destinations or with agents
   readonly inLine = new Set<Withdrawable>(); // of these, the ones at destinations
   isConcluding = false;
-  wasTried = false; // some recipient was tried or suspended in this round
   intent: Intent | undefined;
   intentReason = "";
   isIntentNoted = false; // on disk
@@ -77,8 +81,8 @@ export class ActiveMessage {
     this.recipients = envelope.recipients.map((_, index) => {
       const known = state?.recipients[index];
       return known === undefined
-        ? { index, status: "waiting", attempts: 0, scheduled: false, warned: false, settled: [] }
-        : { ...known, index };
+        ? { index, status: "waiting", attempts: 0, scheduled: false, warned: false, settled: [], ...DUE }
+        : { ...known, index, ...DUE };
     });
   }
 
@@ -91,7 +95,7 @@ export class ActiveMessage {
     if (attempt.outcome === "sent") recipient.status = "sent";
     else if (attempt.outcome === "deferred") this.firstDeferredMs ??= attempt.time;
     else recipient.status = "failed";
-    this.wasTried = true;
+    recipient.wasTried = true;
     if (!attempt.suspended) {
       this.isSuspect = false;
       this.deathsAlone = 0;

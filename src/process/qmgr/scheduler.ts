@@ -57,12 +57,12 @@ export class Scheduler {
     for (const destination of this.#destinations.values()) destination.limits = this.#limits(destination.transport);
   }
 
-  /** Puts a message's waiting recipients in line, each next hop's in one entry or several. */
+  /** Puts a message's recipients whose turn it is in line, each next hop's in one entry or several. */
   enqueue(message: ActiveMessage): void {
     const groups = new Map<Destination, ActiveRecipient[]>();
     const { sender } = message.envelope;
     for (const recipient of message.recipients) {
-      if (recipient.status !== "waiting") continue;
+      if (recipient.status !== "waiting" || recipient.turn !== "due") continue;
       const address = message.envelope.recipients[recipient.index]?.address ?? "";
       const { transport, nexthop } = this.#route(address, sender, message);
       const destination = this.#destination(transport, nexthop);
