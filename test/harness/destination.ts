@@ -46,6 +46,7 @@ export interface DestinationOptions {
   readonly ehlo?: Step;
   readonly helo?: Step;
   readonly starttls?: Step;
+  readonly handshake?: Act; // instead of its side of the TLS handshake
   readonly auth?: Step; // AUTH, and each line behind a 334
   readonly mail?: Step;
   readonly rcpt?: Step;
@@ -433,7 +434,11 @@ class Conversation {
     const plain = this.#socket;
     plain.removeAllListeners("data");
     this.#buffer = Buffer.alloc(0);
-    const { tls, tlsOptions } = this.#sink.options;
+    const { tls, tlsOptions, handshake } = this.#sink.options;
+    if (handshake !== undefined) {
+      void this.#perform(handshake, "");
+      return;
+    }
     if (tls === "garbage") {
       plain.end("this is not TLS\r\n");
       return;

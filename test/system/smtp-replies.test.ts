@@ -22,74 +22,17 @@ describe.each([
 ])("with %s", (_, extensions) => {
   const offers = extensions === undefined ? {} : { extensions };
 
-  test.each([
-    ["MAIL", { mail: "450 4.1.8 not now" }, "deferred", "4.1.8", "mail from", "450 4.1.8 not now", "MAIL FROM command"],
-    ["MAIL", { mail: "550 5.7.1 never" }, "bounced", "5.7.1", "mail from", "550 5.7.1 never", "MAIL FROM command"],
-    ["RCPT", { rcpt: "450 4.2.0 later" }, "deferred", "4.2.0", "rcpt to", "450 4.2.0 later", "RCPT TO command"],
-    [
-      "RCPT",
-      { rcpt: "550 5.1.1 no such user" },
-      "bounced",
-      "5.1.1",
-      "rcpt to",
-      "550 5.1.1 no such user",
-      "RCPT TO command",
-    ],
-    ["DATA", { data: "451 4.3.0 disk" }, "deferred", "4.3.0", "data", "451 4.3.0 disk", "DATA command"],
-    ["DATA", { data: "554 5.7.0 no" }, "bounced", "5.7.0", "data", "554 5.7.0 no", "DATA command"],
-    [
-      "the end of data",
-      { dot: "451 4.7.1 greylisted" },
-      "deferred",
-      "4.7.1",
-      "received",
-      "451 4.7.1 greylisted",
-      "end of DATA command",
-    ],
-    [
-      "the end of data",
-      { dot: "552 5.3.4 too big" },
-      "bounced",
-      "5.3.4",
-      "received",
-      "552 5.3.4 too big",
-      "end of DATA command",
-    ],
-    [
-      "RCPT, 421",
-      { rcpt: { reply: "421 4.3.2 bye", end: "close" } },
-      "deferred",
-      "4.3.2",
-      "rcpt to",
-      "421 4.3.2 bye",
-      "RCPT TO command",
-    ],
-  ] as const)(
-    "a refusal of %s is quoted, and 4xx defers while 5xx bounces: %j",
-    async (_what, answers, outcome, dsn, state, reply, command) => {
-      const { attempt, fault } = await outcomeOf({ ...offers, ...answers });
-      expect(attempt).toMatchObject({
-        type: "error",
-        outcome,
-        dsn,
-        state,
-        code: Number(reply.slice(0, 3)),
-        status: dsn,
-      });
-      expect(attempt?.text).toBe(`host 127.0.0.1[127.0.0.1] said: ${reply} (in reply to ${command})`);
-      expect(attempt?.description).toBe(reply.slice(10));
-      expect(fault).toBeUndefined();
-    },
-  );
+  test("a refusal is quoted: its code, its status, its words", async () => {
+    const { attempt } = await outcomeOf({ ...offers, rcpt: "550 5.1.1 no such user" });
+    expect(attempt).toMatchObject({ code: 550, status: "5.1.1", description: "no such user" });
+    expect(attempt?.text).toBe("host 127.0.0.1[127.0.0.1] said: 550 5.1.1 no such user (in reply to RCPT TO command)");
+  });
 
   test.each([
     ["2xx to DATA", { data: "250 2.0.0 thanks" }],
     ["3xx to MAIL", { mail: "354 what" }],
     ["3xx to the end of data", { dot: "354 more" }],
-    ["lines that disagree, to RCPT", { rcpt: "250-ok\r\n550 no" }],
-    ["lines that disagree, to the end of data", { dot: "250-yes\r\n550 no" }],
     ["six digits", { mail: "299999 x" }],
-    ["no code", { rcpt: "hello" }],
     ["a code of 9xx", { dot: "999 x" }],
   ] as const)("%s is a protocol error, for now, and ends the connection", async (_what, answers) => {
     const { attempt, accepted, commands } = await outcomeOf({ ...offers, ...answers });

@@ -1,7 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { freePort } from "../harness/free-port.ts";
 import { agent, streamed } from "../harness/delivering.ts";
-import { type Action, destination, type DestinationOptions } from "../harness/destination.ts";
+import { destination, type DestinationOptions } from "../harness/destination.ts";
 
 const H = "127.0.0.1[127.0.0.1]";
 
@@ -11,58 +11,6 @@ async function outcomeOf(answers: DestinationOptions, settings: Record<string, s
   const result = await smtp.send(`[127.0.0.1]:${sink.port}`);
   return { ...result, attempt: result.attempts[0], log: smtp.log.lines, accepted: sink.messages.length };
 }
-
-const STAGES = [
-  ["greeting", "greeting", "receiving the initial server greeting", "init", true],
-  ["EHLO", "ehlo", "performing the EHLO handshake", "ehlo", true],
-  ["MAIL", "mail", "sending MAIL FROM", "mail from", false],
-  ["RCPT", "rcpt", "sending RCPT TO", "rcpt to", false],
-  ["DATA", "data", "sending DATA command", "data", false],
-  ["the final dot", "dot", "sending end of data -- message may be sent more than once", "received", false],
-] as const;
-
-describe.each([
-  ["closed", { reply: "", end: "close" }],
-  ["reset", { reply: "", end: "reset" }],
-] as [string, Action][])("a connection that is %s", (_, action) => {
-  test.each(STAGES)(
-    "at %s defers, and only before MAIL counts against the destination",
-    async (_name, step, doing, state, isFault) => {
-      const { attempt, fault } = await outcomeOf({ [step]: action });
-      const type = step === "greeting" ? "noaccess" : "lost";
-      expect(attempt).toMatchObject({
-        type,
-        outcome: "deferred",
-        dsn: "4.4.2",
-        state,
-        host: "127.0.0.1",
-        to: "127.0.0.1",
-      });
-      expect(attempt?.text).toBe(`lost connection with ${H} while ${doing}`);
-      expect(fault).toBe(isFault ? attempt?.text : undefined);
-    },
-  );
-});
-
-test.each(STAGES)("silence at %s ends at the deadline of that command", async (_name, step, doing, state, isFault) => {
-  const names = { greeting: "helo", ehlo: "helo", mail: "mail", rcpt: "rcpt", data: "data_init", dot: "data_done" };
-  const { attempt, fault } = await outcomeOf(
-    { [step]: { reply: "", end: "hang" } },
-    { [`smtp_${names[step]}_timeout`]: "80ms" },
-  );
-  const type = step === "greeting" ? "noaccess" : "timeout";
-  expect(attempt).toMatchObject({ type, outcome: "deferred", dsn: "4.4.2", state });
-  expect(attempt?.text).toBe(`conversation with ${H} timed out while ${doing}`);
-  expect(fault).toBe(isFault ? attempt?.text : undefined);
-});
-
-test("a reply that comes a byte at a time does not move the deadline", async () => {
-  const { attempt } = await outcomeOf(
-    { rcpt: { reply: `250 ${"x".repeat(400)}`, dripMs: 10 } },
-    { smtp_rcpt_timeout: "150ms" },
-  );
-  expect(attempt).toMatchObject({ type: "timeout", state: "rcpt to" });
-});
 
 test("all commands together end at smtp_delivery_timeout", async () => {
   const { attempt } = await outcomeOf(
@@ -108,16 +56,6 @@ test("the source address is the one that is set", async () => {
   expect((await smtp.send(`[127.0.0.1]:${sink.port}`)).attempts).toMatchObject([
     { outcome: "sent", from: "127.0.0.9" },
   ]);
-});
-
-test.each([
-  ["421 4.3.2 too busy", "deferred", "4.3.2"],
-  ["554 5.7.1 go away", "deferred", "4.7.1"],
-  ["hello there", "deferred", "4.5.0"],
-])("a greeting of %j is no reason to bounce", async (greeting, outcome, dsn) => {
-  const { attempt, fault } = await outcomeOf({ greeting });
-  expect(attempt).toMatchObject({ outcome, dsn, state: "init" });
-  expect(fault).toBe(attempt?.text);
 });
 
 test("a 5xx greeting bounces if smtp_skip_5xx_greeting says so", async () => {

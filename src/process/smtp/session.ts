@@ -13,7 +13,16 @@ import type { Login } from "./logins.ts";
 import type { Host } from "./route.ts";
 import { assess, type Handshake } from "./tls-peer.ts";
 import { needsTls, type TlsTerms } from "./tls-terms.ts";
-import { ownVerdict, replyText, type Stage, type Trouble, troubled, unwelcome, type Verdict } from "./verdict.ts";
+import {
+  ownVerdict,
+  refused,
+  replyText,
+  type Stage,
+  type Trouble,
+  troubled,
+  unwelcome,
+  type Verdict,
+} from "./verdict.ts";
 import type { Transcript } from "./transcript.ts";
 import { Wire } from "./wire.ts";
 
@@ -178,7 +187,7 @@ export class Session extends Wire {
     const stage = this.at;
     // A server that rejects our side of the handshake is heard only after it is over for us.
     const tlsFailed = stage === "tls" || (this.secure && stage === "ehlo" && trouble.type === "lost");
-    const known: Trouble = stage === "tls" && trouble.type === "lost" ? { type: "tls" } : trouble;
+    const known = stage === "tls" ? handshakeTrouble(trouble) : trouble;
     this.#opened = undefined;
     super.end(known);
     opened({ verdict: troubled(this.peer, this.remote.port, known, stage), stage, tlsFailed });
@@ -229,6 +238,10 @@ export class Session extends Wire {
   }
 
   override _actionSTARTTLS(text: string): void {
+    if (text.startsWith("421")) {
+      this.#fail(refused(this.peer, text, "starttls"));
+      return;
+    }
     // Credentials do not go over a connection that failed to encrypt.
     if (!isPositive(text)) this.#mechanisms = undefined;
     if (isPositive(text) || !needsTls(this.#options.tls)) {
@@ -295,6 +308,11 @@ export class Session extends Wire {
     this.#fail(ownVerdict("bounced", "noaccess", "5.4.6", text, this.at));
     return true;
   }
+}
+
+function handshakeTrouble(trouble: Trouble): Trouble {
+  if (trouble.type === "timeout") return { type: "tls", detail: "handshake timed out" };
+  return trouble.type === "lost" ? { type: "tls" } : trouble;
 }
 
 function isPositive(text: string): boolean {
