@@ -108,11 +108,13 @@ export function buildConfig(settings: Settings, earlier: readonly Problem[] = []
   const transports = allTransports(declared);
   const used = usedNames(settings);
   const queueValues = new Map<string, unknown>();
+  const viewed = new Set<Transport>(declared);
 
   for (const key of settings.written.keys()) {
     const meaning = meaningOf(key, transports, used);
     if (meaning.kind === "unknown") problems.push(unknownName(settings, key));
     if (meaning.kind !== "queue" && meaning.kind !== "listener" && meaning.kind !== "transport") continue;
+    if (meaning.kind === "transport") viewed.add(meaning.transport);
     try {
       const value = evaluateAs(settings, key, meaning.name);
       if (meaning.kind === "queue") queueValues.set(key, value);
@@ -134,7 +136,7 @@ export function buildConfig(settings: Settings, earlier: readonly Problem[] = []
   const config = settle(settings, values, transports, queueValues);
   // References between values may go wrong only in a view: better now than in a session.
   for (const listener of LISTENERS) problems.push(...evaluateAll(settings, { kind: "listener", listener }).problems);
-  for (const transport of declared) problems.push(...evaluateAll(settings, { kind: "transport", transport }).problems);
+  for (const transport of viewed) problems.push(...evaluateAll(settings, { kind: "transport", transport }).problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }

@@ -3,7 +3,7 @@ import type { Problem } from "./config-error.ts";
 import { references } from "./expand.ts";
 import { isParameter, isPerListener, PARAMETER_NAMES, parameterOf, type ParameterName } from "./parameters.ts";
 import { LISTENERS, type Listener, type Settings, type View } from "./settings.ts";
-import { BUILT_IN, type Transport } from "./transports.ts";
+import { BUILT_IN, prefixOf, type Transport } from "./transports.ts";
 
 /** What a set name is. */
 export type Meaning =
@@ -39,7 +39,7 @@ export function meaningOf(name: string, transports: readonly Transport[], used: 
     const suffix = name.slice(transport.name.length + 1);
     const queue = fallbackOf(suffix);
     if (queue !== undefined) return { kind: "queue", name: queue };
-    const inner = `${transport.agent}_${suffix}`;
+    const inner = `${prefixOf(transport.agent)}${suffix}`;
     if (isParameter(inner)) return { kind: "transport", name: inner, transport };
   }
   return used.has(name) ? { kind: "own" } : { kind: "unknown" };

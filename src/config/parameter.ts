@@ -7,6 +7,7 @@ export interface Parameter<T> {
   readonly doc: string; // one paragraph
   readonly compute?: (known: Known) => string; // the default, where the machine decides; `default` then says how, in words
   readonly listener?: string; // another default for the submission listeners
+  readonly lmtp?: string; // another default of an smtp_ parameter for transports on lmtp
 }
 
 /** What a computed default may look at. */
@@ -21,7 +22,7 @@ export interface Known {
 // biome-ignore lint/suspicious/noExplicitAny: rows of every type stand in one table
 export type Section = Readonly<Record<string, Parameter<any>>>;
 
-type Extra<T> = Pick<Parameter<T>, "compute" | "listener">;
+type Extra<T> = Pick<Parameter<T>, "compute" | "listener" | "lmtp">;
 
 /** One row. */
 export function row<T>(kind: Kind<T>, fallback: string, doc: string, extra: Extra<T> = {}): Parameter<T> {

@@ -12,7 +12,7 @@ import {
   type ParameterName,
   type Values,
 } from "./parameters.ts";
-import type { Transport } from "./transports.ts";
+import { prefixOf, type Transport } from "./transports.ts";
 import { ValueError } from "./values.ts";
 
 export interface Settings {
@@ -38,11 +38,15 @@ interface Found {
 
 /** The unexpanded text that holds for a name in a view. */
 export function findText(settings: Settings, view: View, name: string): Found | undefined {
-  const own = ownKey(view, name);
-  const text = own === undefined ? undefined : settings.written.get(own);
-  if (own !== undefined && text !== undefined) return { key: own, text };
+  for (const key of ownKeys(view, name)) {
+    const text = settings.written.get(key);
+    if (text !== undefined) return { key, text };
+  }
   const parameter = isParameter(name) ? parameterOf(name) : undefined;
   if (view.kind === "listener" && parameter?.listener !== undefined) return { key: "", text: parameter.listener };
+  // What is set for SMTP is meant for other hosts' servers on the Internet, not for a mailbox server of one's own.
+  const isOfLmtp = view.kind === "transport" && view.transport.agent === "lmtp" && name.startsWith("smtp_");
+  if (isOfLmtp && parameter !== undefined) return { key: "", text: parameter.lmtp ?? parameter.default };
   const plain = settings.written.get(name);
   if (plain !== undefined) return { key: name, text: plain };
   if (parameter === undefined) return undefined;
@@ -52,15 +56,15 @@ export function findText(settings: Settings, view: View, name: string): Found | 
   };
 }
 
-/** The name by which a view has its own value of a parameter. */
-function ownKey(view: View, name: string): string | undefined {
-  if (view.kind === "listener") return isPerListener(name) ? `${view.listener}_${name}` : undefined;
-  if (view.kind === "all") return undefined;
-  const { transport } = view;
-  const prefix = `${transport.agent}_`;
-  return transport.name !== transport.agent && name.startsWith(prefix)
-    ? `${transport.name}_${name.slice(prefix.length)}`
-    : undefined;
+/** The names by which a view has its own value of a parameter, the nearest first. */
+function ownKeys(view: View, name: string): string[] {
+  if (view.kind === "listener") return isPerListener(name) ? [`${view.listener}_${name}`] : [];
+  if (view.kind === "all") return [];
+  const { name: own, agent } = view.transport;
+  const prefix = prefixOf(agent);
+  if (!name.startsWith(prefix)) return [];
+  const suffix = name.slice(prefix.length);
+  return [`${own}_${suffix}`, `${agent}_${suffix}`].filter((key) => key !== name);
 }
 
 /** A default that the machine decides, written so that expanding gives it back. */

@@ -7,6 +7,7 @@ import { shown, splitList, ValueError, type Kind } from "./values.ts";
  */
 const PROCESSES = {
   smtp: "smtp",
+  lmtp: "smtp",
   maildir: "maildir",
   discard: undefined,
   error: undefined,
@@ -81,6 +82,11 @@ export function splitWay(text: string): Way {
 
 export function processOf<A extends Agent>(agent: A): (typeof PROCESSES)[A] {
   return PROCESSES[agent];
+}
+
+/** The beginning of the parameters that an agent reads: LMTP has the SMTP client's, with defaults of its own. */
+export function prefixOf(agent: Agent): string {
+  return agent === "lmtp" ? "smtp_" : `${agent}_`;
 }
 
 /** The agent, if the queue manager itself is it. */

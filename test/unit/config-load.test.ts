@@ -187,6 +187,15 @@ describe("a transport", () => {
     expect(() => config.forTransport("fast")).toThrow("no such transport: fast");
   });
 
+  test("on lmtp has the defaults of smtp_X, not what is set for it", () => {
+    const some = testConfig({ transports: "box:lmtp", smtp_tls_security_level: "encrypt", lmtp_connect_timeout: "5s" });
+    expect(some.forTransport("lmtp")).toMatchObject({ smtp_tls_security_level: "none", smtp_tcp_port: 24 });
+    expect(some.forTransport("box").smtp_connect_timeout).toBe(5000);
+    expect(problemsOf(() => testConfig({ lmtp_connect_timeout: "x" }))).toEqual([
+      expect.stringContaining("parameter lmtp_connect_timeout: bad time"),
+    ]);
+  });
+
   test("is known by its agent", () => {
     expect([config.agentOf("slow"), config.agentOf("maildir"), config.agentOf("fast")]).toEqual([
       "smtp",

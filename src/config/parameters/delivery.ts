@@ -87,7 +87,9 @@ export const routing = {
     "",
     `
     Further transports, each as name:agent, e.g. slow:smtp. A transport has its own destination queues and its own
-    NAME_destination_concurrency_limit and the like; one on smtp also has its own NAME_connect_timeout and so on.
+    NAME_destination_concurrency_limit and the like; one on smtp or lmtp also has its own NAME_connect_timeout and so on.
+    lmtp (RFC 2033) takes as next hop unix:/path, inet:host:port or [host]:port, looks for no MX, and reads lmtp_X for
+    each smtp_X, which have the defaults of those and not their values.
     Three agents send nothing anywhere; their next hop is a text. discard: the mail counts as sent. error: it is
     returned with the text, in front of which an enhanced status code may stand; with one of 4.x.x it is put off. hold:
     when the message's other recipients are done it is put on hold, the text being the reason; once released it passes
@@ -167,13 +169,15 @@ export const smtpClient = {
     "$fallback_relay",
     `
     Next hops that are tried when a destination is not found, or all its hosts have failed for now. Empty: the mail is
-    returned, or put off.`,
+    returned, or put off. LMTP has none but lmtp_fallback_relay.`,
+    { lmtp: "" },
   ),
   smtp_tcp_port: row(
     integer(1, 65_535),
     "25",
     `
-    The port of other mail systems, where the destination does not name one.`,
+    The port of other mail systems, where the destination does not name one. lmtp_tcp_port is 24.`,
+    { lmtp: "24" },
   ),
   smtp_helo_name: row(
     text,

@@ -12,7 +12,8 @@ export const clientTls = {
     When TLS is used. none: never. may: where it is offered; if the handshake fails, once more without it, on a new
     connection. encrypt: only with TLS, whoever answers. verify: only with TLS and a certificate
     that an authority vouches for and that has a name of smtp_tls_verify_cert_match. secure: the same with
-    smtp_tls_secure_cert_match. Mail that cannot be sent so waits.`,
+    smtp_tls_secure_cert_match. Mail that cannot be sent so waits. lmtp_tls_security_level is none.`,
+    { lmtp: "none" },
   ),
   smtp_tls_policy_maps: row(
     maps,

@@ -15,6 +15,7 @@ const CONNECT_ERRORS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "Cannot assign requested address",
   EACCES: "Permission denied",
   EPERM: "Operation not permitted",
+  ENOENT: "No such file or directory", // of a socket
   EMFILE: "Too many open files",
   ENFILE: "Too many open files in system",
   EAFNOSUPPORT: "Address family not supported by protocol",

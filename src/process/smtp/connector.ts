@@ -61,7 +61,7 @@ export class Connector {
     wanted: TlsTerms,
     transcript: Transcript,
   ): Promise<Opened> {
-    const { ownName, bounceGreeting, session: timeouts } = this.#settings;
+    const { isLmtp, ownName, bounceGreeting, session: timeouts } = this.#settings;
     const secureContext = wanted.level === "none" ? undefined : this.#contextFor(wanted);
     const terms: TlsTerms = secureContext === undefined ? { ...wanted, level: "none" } : wanted;
     if (secureContext === undefined && needsTls(wanted)) {
@@ -72,6 +72,7 @@ export class Connector {
     const session = new Session({
       host,
       transcript,
+      isLmtp,
       heloName: source.helo,
       bindAddress: source.address,
       tls: terms,

@@ -48,7 +48,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   function laneOf(transport: string): Lane {
     let lane = lanes.get(transport);
     if (lane === undefined) {
-      const settings = settingsOf(config.forTransport(transport));
+      const settings = settingsOf(config.forTransport(transport), config.agentOf(transport));
       const dns = new Dns(settings.dns);
       lane = {
         settings,

@@ -346,7 +346,9 @@ export class Delivery {
       outcome: verdict.outcome,
       time: now,
       ...(session?.localAddress === undefined ? {} : { from: session.localAddress }),
-      ...(host === undefined ? {} : { to: host.address, port: host.port, host: host.name }),
+      ...(host === undefined
+        ? {}
+        : { to: host.address, ...(host.port > 0 ? { port: host.port } : {}), host: host.name }),
       ...(verdict.code === undefined || verdict.code < 100 ? {} : { code: verdict.code }),
       ...(verdict.status === undefined ? {} : { status: verdict.status }),
       ...(verdict.description === undefined ? {} : { description: verdict.description }),

@@ -1,12 +1,15 @@
 /**
  * NAME
- *   smtp - delivers mail to other systems by SMTP
+ *   smtp - delivers mail to other systems by SMTP, and to mailbox servers by LMTP
  *
  * DESCRIPTION
  *   Takes deliveries from qmgr, each some recipients of one message and a next hop: `[host]:port`, or a domain, whose
  *   MX hosts are looked up. The hosts are tried in order of preference, at random among equals, until each recipient
  *   is accepted, refused for good, or put off by the last host that may be tried. Connections are kept open for a
  *   moment and used for the next message to the same destination; STARTTLS is used where offered, as the level says.
+ *
+ *   Transports on the agent lmtp speak LMTP (RFC 2033): LHLO, and after the message an answer for each recipient. Their
+ *   next hop is unix:/path, inet:host:port or [host]:port; no MX is looked for.
  *
  *   What becomes of each recipient is one Attempt, which the skeleton (service/agent.ts) writes down and reports. Of
  *   the message's content only the block that is being sent is in memory, unless it is small.
@@ -24,7 +27,8 @@
  *
  * PARAMETERS
  *   relayhost, fallback_relay, dns_servers, inet_protocols, sender_dependent_source_pool_maps, smtp_*; see
- *   docs/parameters.md. A transport declared on smtp takes its own NAME_* for each smtp_*.
+ *   docs/parameters.md. A transport declared on smtp takes its own NAME_* for each smtp_*; for LMTP it is lmtp_*,
+ *   and smtp_* is not looked at.
  *
  * BUGS
  *   A message with 8-bit content is returned by a next hop without 8BITMIME; there is no conversion yet.

@@ -1,8 +1,9 @@
-/** Next hops as routing names them: `[host]:port`, `[192.0.2.1]`, `host:port`, `example.org`. */
+/** Next hops as routing names them: `[host]:port`, `[192.0.2.1]`, `host:port`, `example.org`; `unix:/path`. */
 import { isIP } from "node:net";
 
-/** In brackets: that host itself. Without: a domain whose MX records decide. */
+/** In brackets, or behind `inet:`: that host itself. Without: a domain whose MX records decide. */
 export type Nexthop =
+  | { readonly kind: "socket"; readonly path: string } // a relative one is in the spool
   | { readonly kind: "host"; readonly host: string; readonly port: number }
   | { readonly kind: "domain"; readonly domain: string; readonly port: number };
 
@@ -11,7 +12,10 @@ export type Nexthop =
  * mean.
  */
 export function parseNexthop(text: string, defaultPort: number): Nexthop | undefined {
-  const match = /^(?:\[([^[\]\s]+)\]|([^[\]:\s]+))(?::(\d{1,5}))?$/.exec(text);
+  if (text.startsWith("unix:")) return text.length > 5 ? { kind: "socket", path: text.slice(5) } : undefined;
+  const inet = /^inet:(?:\[(.+)\]|([^[\]:]+))(:\d{1,5})?$/.exec(text);
+  const plain = inet === null ? text : `[${inet[1] ?? inet[2]}]${inet[3] ?? ""}`;
+  const match = /^(?:\[([^[\]\s]+)\]|([^[\]:\s]+))(?::(\d{1,5}))?$/.exec(plain);
   if (match === null) return undefined;
   const [, bracketed, bare = "", digits] = match;
   const port = digits === undefined ? defaultPort : Number(digits);

@@ -12,8 +12,8 @@ import type { Verdict } from "./verdict.ts";
 
 export interface Host {
   readonly name: string; // as routed, or as the MX said
-  readonly address: string;
-  readonly port: number;
+  readonly address: string; // or the path of a socket
+  readonly port: number; // 0: of a socket
 }
 
 export type Route = { readonly hosts: readonly Host[]; readonly byMx: boolean } | { readonly verdict: Verdict }; // nothing to connect to
@@ -21,6 +21,7 @@ export type Route = { readonly hosts: readonly Host[]; readonly byMx: boolean } 
 export interface RouteOptions {
   readonly port: number; // where the next hop names none
   readonly timeoutMs: number; // for all lookups together
+  readonly usesMx: boolean; // not for LMTP (RFC 2033 5)
   readonly preference: "any" | "ipv4" | "ipv6";
   readonly addressLimit: number; // 0: none
   readonly ownName: string; // of this mail system
@@ -43,16 +44,17 @@ export class Router {
   async route(nexthop: string): Promise<Route> {
     const hop = parseNexthop(nexthop, this.#options.port);
     if (hop === undefined) return refuse("deferred", "4.3.5", `no host or domain in next hop ${clean(nexthop, 200)}`);
+    if (hop.kind === "socket") {
+      return { hosts: [{ name: this.#options.ownName, address: hop.path, port: 0 }], byMx: false };
+    }
     let timer: NodeJS.Timeout | undefined;
     const name = hop.kind === "host" ? hop.host : hop.domain;
+    const byMx = hop.kind === "domain" && this.#options.usesMx;
     const late = new Promise<Route>((resolve) => {
-      timer = setTimeout(() => resolve(unknown(name, hop.kind === "host" ? "A" : "MX")), this.#options.timeoutMs);
+      timer = setTimeout(() => resolve(unknown(name, byMx ? "MX" : "A")), this.#options.timeoutMs);
     });
     try {
-      return await Promise.race([
-        hop.kind === "host" ? this.#toHost(hop.host, hop.port) : this.#toDomain(hop.domain, hop.port),
-        late,
-      ]);
+      return await Promise.race([byMx ? this.#toDomain(name, hop.port) : this.#toHost(name, hop.port), late]);
     } finally {
       clearTimeout(timer);
     }

@@ -29,6 +29,7 @@ import { Wire } from "./wire.ts";
 export interface SessionOptions {
   readonly host: Host;
   readonly transcript: Transcript; // where the opening is written
+  readonly isLmtp: boolean; // LHLO instead of EHLO, and each recipient has its own reply to the final dot (RFC 2033)
   readonly heloName: string;
   readonly bindAddress: string; // "": the system chooses
   readonly tls: TlsTerms;
@@ -64,6 +65,7 @@ export class Session extends Wire {
   uses = 0; // messages so far
   needsReset = false; // a transaction is half done
   features: Features = NO_FEATURES;
+  readonly isLmtp: boolean;
   readonly #options: SessionOptions;
   #opened: ((failure: OpenFailure | undefined) => void) | undefined;
   #mechanisms: readonly string[] | undefined; // offered; undefined: no AUTH, or no more
@@ -73,6 +75,7 @@ export class Session extends Wire {
     const { host, transcript, tls, bindAddress, secureContext } = options;
     super(host, transcript, {
       name: options.heloName,
+      lmtp: options.isLmtp,
       ignoreTLS: tls.level === "none",
       requireTLS: needsTls(tls),
       opportunisticTLS: tls.level === "may",
@@ -85,6 +88,7 @@ export class Session extends Wire {
       ...(bindAddress === "" ? {} : { localAddress: bindAddress }),
       ...(host.name === host.address ? {} : { servername: host.name }),
     });
+    this.isLmtp = options.isLmtp;
     this.#options = options;
   }
 
@@ -186,7 +190,8 @@ export class Session extends Wire {
     }
     const stage = this.at;
     // A server that rejects our side of the handshake is heard only after it is over for us.
-    const tlsFailed = stage === "tls" || (this.secure && stage === "ehlo" && trouble.type === "lost");
+    const isGreeting = stage === "ehlo" || stage === "lhlo";
+    const tlsFailed = stage === "tls" || (this.secure && isGreeting && trouble.type === "lost");
     const known = stage === "tls" ? handshakeTrouble(trouble) : trouble;
     this.#opened = undefined;
     super.end(known);
@@ -229,6 +234,12 @@ export class Session extends Wire {
       const offered = ["250-server", ...(keywords.has("STARTTLS") ? ["250-STARTTLS"] : [])];
       super._actionEHLO(`${offered.join("\n")}\n250 HELP`);
     }
+  }
+
+  /** There is no LMTP without LHLO. */
+  override _actionLHLO(text: string): void {
+    if (isPositive(text)) this._actionEHLO(text);
+    else this.#fail(unwelcome(this.peer, text, "lhlo"));
   }
 
   override _actionHELO(text: string): void {
@@ -279,6 +290,7 @@ export class Session extends Wire {
   override _sendCommand(line: string, logged?: string): void {
     const { helo, starttls } = this.#options.timeouts;
     if (line.startsWith("EHLO")) this.#enter("ehlo", helo);
+    else if (line.startsWith("LHLO")) this.#enter("lhlo", helo);
     else if (line.startsWith("HELO")) this.#enter("helo", helo);
     else if (line === "STARTTLS") this.#enter("starttls", starttls);
     if (this.at === "auth") this.transcript.secret(line);

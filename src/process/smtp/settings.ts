@@ -1,6 +1,7 @@
 /** What the SMTP client takes from main.cf, for one transport. */
 import type { Config } from "../../config/config.ts";
 import { parseEndpoint } from "../../config/endpoint.ts";
+import type { Agent } from "../../config/transports.ts";
 import { splitList } from "../../config/values.ts";
 import type { TableSpec } from "../../config/maps.ts";
 import type { CacheLimits } from "./connection-cache.ts";
@@ -14,6 +15,7 @@ import type { TlsPolicyOptions } from "./tls-policies.ts";
 import type { TransactionTimeouts } from "./transaction.ts";
 
 export interface Settings {
+  readonly isLmtp: boolean;
   readonly ownName: string;
   readonly tls: Omit<TlsPolicyOptions, "maps"> & {
     readonly maps: readonly TableSpec[];
@@ -38,9 +40,11 @@ export interface Settings {
 
 const CACHED_CONNECTIONS = 500; // beyond it the oldest habits of the kernel are the limit
 
-export function settingsOf(config: Config): Settings {
+/** `config`: as the transport sees it. */
+export function settingsOf(config: Config, agent: Agent | undefined): Settings {
   const listen = [...config.smtpd_listen, ...config.submission_listen, ...config.submissions_listen];
   return {
+    isLmtp: agent === "lmtp",
     ownName: config.myhostname,
     tls: {
       level: config.smtp_tls_security_level,
@@ -77,6 +81,7 @@ export function settingsOf(config: Config): Settings {
     route: {
       port: config.smtp_tcp_port,
       timeoutMs: config.smtp_dns_timeout,
+      usesMx: agent !== "lmtp",
       preference: config.smtp_address_preference,
       addressLimit: config.smtp_mx_address_limit,
       ownName: config.myhostname,

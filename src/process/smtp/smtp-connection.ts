@@ -5,8 +5,16 @@
  */
 import SMTPConnection, { type Options } from "nodemailer/lib/smtp-connection";
 
+/** What node:net is going to connect to. */
+export interface ConnectTarget {
+  host?: string;
+  port?: number;
+  path?: string;
+}
+
 export interface ConnectionInternals {
   _responseActions: ((text: string) => void)[]; // what is to be done with the replies to come
+  _resolveAndConnect(options: ConnectTarget, callback: (resolved: object) => void): void;
   _onConnect(): void; // TCP is there
   _onData(chunk: Buffer): void;
   _onError(error: Error & { code?: string; originalCode?: string }, type: string, data: unknown, command: string): void;
@@ -19,6 +27,7 @@ export interface ConnectionInternals {
   _upgradeConnection(callback: (error: Error | null, secured?: boolean) => void): void;
   _actionGreeting(text: string): void;
   _actionEHLO(text: string): void;
+  _actionLHLO(text: string): void;
   _actionHELO(text: string): void;
   _actionSTARTTLS(text: string): void;
 }

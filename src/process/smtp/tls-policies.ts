@@ -48,7 +48,7 @@ export class TlsPolicies {
   find(nexthop: string): NexthopPolicy | BrokenPolicy {
     const { level, maps, defaults, fromStart } = this.#options;
     const hop = parseNexthop(nexthop, 0);
-    const name = hop === undefined ? nexthop : hop.kind === "host" ? hop.host : hop.domain;
+    const name = hop?.kind === "host" ? hop.host : hop?.kind === "domain" ? hop.domain : nexthop;
     const about = { nexthop: name, fromStart };
     try {
       const line = maps.isEmpty ? undefined : maps.lookup(policyKeys(nexthop))?.value;

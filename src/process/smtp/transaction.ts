@@ -4,7 +4,8 @@
  * without it, one after the other. States as in Stage: mail, rcpt, data, body, dot.
  *
  * A recipient's verdict is the first thing that decides on it: its own reply, or what ends the transaction. One that
- * has none in the end was not touched (the connection was found dead, or the delivery was given up).
+ * has none in the end was not touched (the connection was found dead, or the delivery was given up). With LMTP (RFC 2033)
+ * each accepted recipient gets its own reply to the final dot; that is all that differs here.
  */
 import { ScesError } from "../../base/errors.ts";
 import type { DeliverRecipient } from "../../ipc/messages.ts";
@@ -57,7 +58,8 @@ class Transaction {
   readonly #verdicts: (Verdict | undefined)[];
   readonly #sent: number[] = []; // positions of the recipients that are named to the server
   readonly #use: number;
-  #accepted = 0;
+  readonly #accepted: number[] = []; // positions of the recipients that the server takes
+  #answered = 0; // of these, how many have their own reply to the final dot
   #senderRefused = false;
   #contentBytes = 0;
   #pastFinalDot = false;
@@ -133,7 +135,7 @@ class Transaction {
           if (!this.#isOver) nextRecipient();
         });
         session.put(rcptCommand(this.#recipient(next.value), session.features));
-      } else if (this.#accepted === 0) this.#finish();
+      } else if (this.#accepted.length === 0) this.#finish();
       else {
         session.expect("data", timeouts.dataInit, (reply) => this.#onData(reply));
         session.put("DATA\r\n");
@@ -187,7 +189,7 @@ class Transaction {
       return;
     }
     if (this.#senderRefused) return;
-    if (isPositive(reply)) this.#accepted++;
+    if (isPositive(reply)) this.#accepted.push(position);
     else this.#verdicts[position] ??= explained(forNow(refused(this.#session.peer, reply.text, "rcpt")));
   }
 
@@ -203,7 +205,7 @@ class Transaction {
       this.#finish();
       return;
     }
-    if (goesAhead && this.#accepted === 0) {
+    if (goesAhead && this.#accepted.length === 0) {
       this.#sendNothing();
       return;
     }
@@ -211,7 +213,7 @@ class Transaction {
       this.#sendContent();
       return;
     }
-    if (this.#accepted > 0) this.#decideAll(refused(this.#session.peer, reply.text, "data"));
+    if (this.#accepted.length > 0) this.#decideAll(refused(this.#session.peer, reply.text, "data"));
     // 2xx: it may be waiting for the message, or for a command.
     if (reply.code < 400) this.#session.destroy();
     this.#finish();
@@ -230,11 +232,13 @@ class Transaction {
     const end = bytes === undefined ? undefined : plainEnd(bytes);
     if (bytes !== undefined && end !== undefined) {
       session.expect("dot", timeouts.dataDone, (reply) => this.#onDot(reply));
+      this.#expectFurtherAnswers();
       this.#passFinalDot();
       session.putTogether(bytes, end);
       return;
     }
     const awaited = session.expect("body", timeouts.dataXfer, (reply) => this.#onDot(reply));
+    this.#expectFurtherAnswers();
     this.#streaming = this.#stream(awaited, length).then(
       () => {
         this.#streaming = undefined;
@@ -244,6 +248,14 @@ class Transaction {
         this.#onUnreadable(error);
       },
     );
+  }
+
+  /** Announced at once: they may come in one piece. */
+  #expectFurtherAnswers(): void {
+    if (!this.#session.isLmtp) return;
+    for (let count = 1; count < this.#accepted.length; count += 1) {
+      this.#session.expect("dot", this.#options.timeouts.dataDone, (reply) => this.#onDot(reply));
+    }
   }
 
   /** Before the final dot: whatever is on the wire, it is no message. */
@@ -295,15 +307,21 @@ class Transaction {
       this.#finish();
       return;
     }
-    if (isPositive(reply)) {
-      this.#session.needsReset = false;
-      this.#decideAll(accepted(reply.text));
-    } else {
-      this.#decideAll(refused(peer, reply.text, "dot"));
-      if (reply.code < 400) this.#session.destroy();
-    }
-    if (reply.code === 421) this.#session.destroy();
+    if (isPositive(reply)) this.#session.needsReset = false;
+    const verdict = isPositive(reply) ? accepted(reply.text) : refused(peer, reply.text, "dot");
+    // Goodbye, or neither yes nor no: nothing is to come that makes sense.
+    const isEnd = reply.code === 421 || (reply.code < 400 && !isPositive(reply));
+    if (isEnd) this.#session.destroy();
+    if (isEnd || !this.#session.isLmtp) this.#decideAll(verdict);
+    else if (!this.#isLastAnswer(verdict)) return;
     this.#finish();
+  }
+
+  /** LMTP, RFC 2033 4.2: there is a reply for each accepted recipient, in the order of their RCPT. */
+  #isLastAnswer(verdict: Verdict): boolean {
+    const position = this.#accepted[this.#answered++];
+    if (position !== undefined) this.#verdicts[position] = verdict;
+    return this.#answered >= this.#accepted.length;
   }
 
   /** RFC 5321 3.8: the server is going. Right at the start of a message it was only tired of waiting for one. */

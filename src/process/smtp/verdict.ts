@@ -28,6 +28,7 @@ export interface Trouble {
  *   connect   TCP                         -> greeting
  *   greeting  waiting for 220             -> ehlo
  *   ehlo      EHLO sent                   -> starttls, helo, auth, idle
+ *   lhlo      the same with LMTP          -> starttls, auth, idle
  *   helo      HELO sent, EHLO was refused -> idle
  *   starttls  STARTTLS sent               -> tls, idle
  *   tls       handshake                   -> ehlo
@@ -42,6 +43,7 @@ export type Stage =
   | "connect"
   | "greeting"
   | "ehlo"
+  | "lhlo"
   | "helo"
   | "starttls"
   | "tls"
@@ -65,6 +67,7 @@ const WORDS: Readonly<Record<Stage, Words>> = {
   connect: { state: "connect", doing: "connecting", request: "connection" },
   greeting: { state: "init", doing: "receiving the initial server greeting", request: "initial server greeting" },
   ehlo: { state: "ehlo", doing: "performing the EHLO handshake", request: "EHLO command" },
+  lhlo: { state: "ehlo", doing: "performing the LHLO handshake", request: "LHLO command" },
   helo: { state: "helo", doing: "performing the HELO handshake", request: "HELO command" },
   starttls: { state: "starttls", doing: "receiving the STARTTLS response", request: "STARTTLS command" },
   tls: { state: "starttls", doing: "performing the TLS handshake", request: "STARTTLS command" },
@@ -83,7 +86,7 @@ const WORDS: Readonly<Record<Stage, Words>> = {
   quit: { state: "close", doing: "sending QUIT", request: "QUIT command" },
 };
 
-const HANDSHAKE: ReadonlySet<Stage> = new Set<Stage>(["greeting", "ehlo", "helo"]);
+const HANDSHAKE: ReadonlySet<Stage> = new Set<Stage>(["greeting", "ehlo", "lhlo", "helo"]);
 const MAX_TEXT = 4096; // characters of a reply that are kept
 
 /** A reply's bytes, held as latin1, as text: UTF-8 if they are that. */
@@ -193,7 +196,13 @@ export function troubled(peer: string, port: number, trouble: Trouble, stage: St
   switch (trouble.type) {
     case "refused":
     case "connect": {
-      const verdict = ownVerdict("deferred", trouble.type, "4.4.1", `connect to ${peer}:${port}: ${detail}`, stage);
+      const verdict = ownVerdict(
+        "deferred",
+        trouble.type,
+        "4.4.1",
+        `connect to ${peer}${port > 0 ? `:${port}` : ""}: ${detail}`,
+        stage,
+      );
       return trouble.isOurs ? { ...verdict, isOurs: true } : verdict;
     }
     case "bind": // no wait makes an address ours

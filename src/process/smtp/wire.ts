@@ -9,7 +9,7 @@ import type { Socket } from "node:net";
 import { Deadline } from "./deadline.ts";
 import { type Reading, ReplyReader } from "./reply-reader.ts";
 import type { Host } from "./route.ts";
-import { Connection, type ConnectionOptions } from "./smtp-connection.ts";
+import { Connection, type ConnectionOptions, type ConnectTarget } from "./smtp-connection.ts";
 import type { Transcript } from "./transcript.ts";
 import { replyText, type Stage, type Trouble, troubled } from "./verdict.ts";
 
@@ -183,6 +183,15 @@ export abstract class Wire extends Connection {
       this.deadline.clear();
       // What nobody asked for could be taken for the answer to what is asked next.
       if (this.#reader.pending) this.#heardUnasked = true;
+    }
+  }
+
+  /** A host is given by its address: there is nothing to look up. */
+  override _resolveAndConnect(target: ConnectTarget, callback: (resolved: object) => void): void {
+    if (this.remote.port > 0) super._resolveAndConnect(target, callback);
+    else {
+      target.path = this.remote.address;
+      callback({});
     }
   }
 
