@@ -5,8 +5,8 @@
 import { isAbsolute, resolve } from "node:path";
 import { shown, ValueError, type Kind } from "./values.ts";
 
-/** In files: texthash, regexp, pcre, cidr. In main.cf itself: inline, static. */
-export const TABLE_TYPES = ["texthash", "regexp", "pcre", "cidr", "inline", "static"] as const;
+/** In files: texthash, regexp, pcre, cidr, and aliases (aliases(5): `name: value`). In main.cf itself: inline, static. */
+export const TABLE_TYPES = ["texthash", "regexp", "pcre", "cidr", "aliases", "inline", "static"] as const;
 export type TableType = (typeof TABLE_TYPES)[number];
 
 export interface TableSpec {

@@ -1,5 +1,5 @@
 /**
- * The text of lookup tables, as Postfix writes it (postmap(1), regexp_table(5), cidr_table(5)). A line that cannot be
+ * The text of lookup tables, as Postfix writes it (postmap(1), aliases(5), regexp_table(5), cidr_table(5)). A line that cannot be
  * understood is a problem of its own; the rest of the table holds.
  */
 import { networkMatcher } from "./match.ts";
@@ -21,7 +21,8 @@ export interface Table {
 }
 
 export function parseTableText(type: TableType, text: string): Table {
-  if (type === "texthash") return textTable(text);
+  if (type === "texthash") return textTable(text, ENTRY, "key, white space, value");
+  if (type === "aliases") return textTable(text, ALIAS, "name: value");
   if (type === "inline") return inlineTable(text);
   if (type === "static") return { isPattern: false, size: 1, problems: [], values: [text], find: () => text };
   return patternTable(text, type === "cidr" ? networkPattern : expressionPattern);
@@ -47,15 +48,21 @@ function* logicalLines(text: string): Generator<Line> {
   if (current !== undefined) yield current;
 }
 
-/** `key value`; a key with white space stands in quotes. Case does not matter in keys. The first of two keys holds. */
-function textTable(text: string): Table {
+const ENTRY = /^(?:"((?:[^"\\]|\\.)*)"|(\S+))\s+(\S.*)$/s;
+const ALIAS = /^(?:"((?:[^"\\]|\\.)*)"|([^\s:"]+))\s*:\s*(\S.*)$/s;
+
+/**
+ * A key, in quotes where it has white space, and its value, by the pattern of the format. Case does not matter in
+ * keys. The first of two keys holds.
+ */
+function textTable(text: string, format: RegExp, shape: string): Table {
   const entries = new Map<string, string>();
   const problems: TableProblem[] = [];
   for (const { line, text: entry } of logicalLines(text)) {
-    const match = /^(?:"((?:[^"\\]|\\.)*)"|(\S+))\s+(\S.*)$/s.exec(entry.trimEnd());
+    const match = format.exec(entry.trimEnd());
     const key = (match?.[1]?.replaceAll(/\\(.)/gs, "$1") ?? match?.[2])?.toLowerCase();
     if (match?.[3] === undefined || key === undefined) {
-      problems.push({ line, text: `no value behind ${shown(entry.trim())} (key, white space, value)` });
+      problems.push({ line, text: `no value behind ${shown(entry.trim())} (${shape})` });
     } else if (entries.has(key)) problems.push({ line, text: `${shown(key)} is there already; the first one holds` });
     else entries.set(key, match[3]);
   }

@@ -112,7 +112,7 @@ class TableFile {
     try {
       this.#table = readTable(this.#spec);
     } catch (error) {
-      if (isNews || this.#table === undefined) this.#options.warn(messageOf(error));
+      if (isNews) this.#options.warn(messageOf(error));
       if (this.#table === undefined) throw error;
       return this.#table;
     }
