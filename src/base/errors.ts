@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   NO_TOKEN: "the command for access tokens gave none",
   NO_ANSWER: "the queue manager does not answer",
   TABLE_UNREADABLE: "a lookup table cannot be read",
+  ALIAS_UNUSABLE: "an alias cannot be expanded as it stands",
   USAGE: "the command line is wrong",
 } as const;
 

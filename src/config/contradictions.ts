@@ -86,6 +86,11 @@ function* relaying(config: Config): Generator<Contradiction> {
       yield warning("relay_domains", `${domain} is in mydestination too, which holds: it is delivered here`);
     }
   }
+  for (const domain of config.virtual_alias_domains) {
+    if (!domain.startsWith("!") && isLocal(domain)) {
+      yield error("virtual_alias_domains", `${domain} is in mydestination too: take it out of one of them`);
+    }
+  }
   for (const hop of splitList(config.relayhost)) yield* relayToSelf(config, hop);
 }
 

@@ -8,6 +8,7 @@
  */
 import type { Parameter, Section } from "./parameter.ts";
 import { clientLogin } from "./parameters/client-login.ts";
+import { aliasing } from "./parameters/addresses.ts";
 import { routing, smtpClient } from "./parameters/delivery.ts";
 import { general } from "./parameters/general.ts";
 import { processes } from "./parameters/processes.ts";
@@ -28,6 +29,7 @@ export const parameters = {
   ...scheduling,
   ...retry,
   ...holding,
+  ...aliasing,
   ...routing,
   ...smtpClient,
   ...sourceAddresses,
@@ -55,6 +57,7 @@ export const SECTIONS: readonly { readonly title: string; readonly rows: Section
   { title: "The queue manager", rows: scheduling },
   { title: "Retry and lifetime", rows: retry },
   { title: "Hold and quarantine", rows: holding },
+  { title: "Aliases", rows: aliasing },
   { title: "Routing", rows: routing },
   { title: "The SMTP client", rows: smtpClient },
   { title: "The SMTP client: source addresses", rows: sourceAddresses },

@@ -30,7 +30,7 @@ export interface Envelope {
   readonly id: string; // queue id, Postfix's long form; equals the file's name
   readonly arrival: number; // ms since 1970, when the message was accepted
   readonly sender: string; // reverse-path without brackets; "" is the null sender
-  readonly recipients: readonly Recipient[]; // at least one; journal records name them by index
+  readonly recipients: readonly Recipient[]; // at least one; journal records name them by index; aliases add more (rewritten.ts)
   readonly origin: Origin;
   readonly dialect?: "mailerq"; // came as JSON in MailerQ's form, whose rules of retry then hold
   readonly retry?: RetryWish; // what the message itself says about its retries

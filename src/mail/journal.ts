@@ -1,5 +1,6 @@
 /** The records that are appended to a queue file after its content. Each is one JSON object on one line. */
 import type { Attempt } from "./attempt.ts";
+import type { Recipient } from "./envelope.ts";
 import type { TranscriptRecord } from "./transcript.ts";
 
 /** The waiting recipients (all, or those named) are due at `next`. */
@@ -48,6 +49,14 @@ export interface ReportRecord {
 }
 export type ReportAction = "failed" | "delayed" | "delivered";
 
+/** Aliases put other recipients in the place of some (mail/rewritten.ts). */
+export interface RewrittenRecord {
+  readonly kind: "rewritten";
+  readonly time: number;
+  readonly replaced: readonly number[]; // indexes into the envelope's recipients
+  readonly added: readonly Recipient[]; // numbered behind the envelope's own
+}
+
 /** A process died while it held the message; `alone` when nothing else was in it. */
 export interface SuspectRecord {
   readonly kind: "suspect";
@@ -63,5 +72,6 @@ export type JournalRecord =
   | DeleteRecord
   | DelayedRecord
   | ReportRecord
+  | RewrittenRecord
   | SuspectRecord
   | TranscriptRecord;

@@ -7,8 +7,11 @@ import type { Envelope } from "./envelope.ts";
 import type { HoldRecord, JournalRecord, ReportAction } from "./journal.ts";
 
 export interface RecipientState {
-  /** waiting: still to be delivered; sent: a next hop took it; failed: refused for good or given up. */
-  readonly status: "waiting" | "sent" | "failed";
+  /**
+   * waiting: still to be delivered; sent: a next hop took it; failed: refused for good or given up; expanded: others
+   * stand in its place.
+   */
+  readonly status: "waiting" | "sent" | "failed" | "expanded";
   readonly attempts: number; // real attempts so far
   readonly last?: Attempt; // the newest record
   readonly next?: number; // ms, when due; absent: never deferred
@@ -44,7 +47,7 @@ interface Draft {
   settled: ReportAction[];
 }
 
-/** Records that name a recipient the envelope does not have are passed over. */
+/** `envelope`: as read (mail/rewritten.ts). Records that name a recipient the envelope does not have are passed over. */
 export function foldJournal(envelope: Envelope, records: readonly JournalRecord[]): MessageState {
   const recipients: Draft[] = envelope.recipients.map(() => ({
     status: "waiting",
@@ -128,6 +131,9 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
       case "dropped":
         reporting.delete(record.report);
         for (const recipient of named(record.recipients)) recipient.settled.push(record.action);
+        break;
+      case "rewritten":
+        for (const recipient of named(record.replaced)) recipient.status = "expanded";
         break;
       case "suspect":
         isSuspect = true;

@@ -4,6 +4,7 @@ import { crc32 } from "node:zlib";
 import { errnoOf, isGone, ScesError, spoolError } from "../base/errors.ts";
 import type { Envelope } from "../mail/envelope.ts";
 import type { JournalRecord } from "../mail/journal.ts";
+import { withRewritten } from "../mail/rewritten.ts";
 import { HEAD_LENGTH, parseEnvelope, parseHead } from "./format.ts";
 import { type Queue, queuePath } from "./queues.ts";
 import { hex8, parseJournal } from "./record.ts";
@@ -12,7 +13,7 @@ const FIRST_READ = 16 * 1024;
 const MAX_JOURNAL = 256 * 1024 * 1024;
 
 export interface QueueFile {
-  readonly envelope: Envelope;
+  readonly envelope: Envelope; // with the recipients that aliases have added
   readonly offset: number; // content offset, bytes
   readonly length: number; // content length, bytes
   readonly records: readonly JournalRecord[];
@@ -42,7 +43,7 @@ export function readQueueFile(path: string): QueueFile {
     const tail = size <= first.length ? first.subarray(end) : readRange(fd, end, size - end);
     const { records, unreadable } = parseJournal(tail);
     return {
-      envelope,
+      envelope: withRewritten(envelope, records),
       offset: head.offset,
       length: head.length,
       records,

@@ -47,6 +47,8 @@ function eventText(record: JournalRecord, view: View): string | undefined {
       return `${REPORTS[record.action]} was sent as ${record.report} for ${names(record.recipients, view)}`;
     case "dropped":
       return `no report is owed for ${names(record.recipients, view)}`;
+    case "rewritten":
+      return undefined; // shown with the recipients
     case "suspect":
       return `a process died while it held this message${record.alone ? " alone" : " and others"}`;
   }
@@ -54,7 +56,7 @@ function eventText(record: JournalRecord, view: View): string | undefined {
 
 const NAMED = 3;
 
-/** Not cleaned. */
+/** A few of the recipients, for people. Not cleaned. */
 export function names(indexes: readonly number[], view: View): string {
   const all = indexes.map((index) => `<${view.envelope.recipients[index]?.address ?? `recipient ${index}`}>`);
   if (all.length <= NAMED) return all.join(", ");

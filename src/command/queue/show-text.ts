@@ -6,9 +6,9 @@ import type { Envelope, Recipient } from "../../mail/envelope.ts";
 import type { RecipientState } from "../../mail/state.ts";
 import { lastTranscripts } from "../../mail/transcript.ts";
 import type { RetryRules } from "../../service/retry-rules.ts";
-import { eventsOf } from "./events.ts";
+import { eventsOf, names } from "./events.ts";
 import { transcriptText } from "./transcript-text.ts";
-import { expiresAt, nextAttemptOf, type View } from "./view.ts";
+import { expandedTo, expiresAt, nextAttemptOf, type View } from "./view.ts";
 
 const PLACES = {
   incoming: "in incoming, waiting for its first attempt",
@@ -48,7 +48,8 @@ export function shownText(view: View, rules: RetryRules, header: string, quarant
   row("Quarantined", quarantine);
   row("Unreadable", view.unreadable === 0 ? "" : `${view.unreadable} journal records; their outcome counts as open`);
 
-  lines.push("", `Recipients: ${envelope.recipients.length}`);
+  const count = state.recipients.filter(({ status }) => status !== "expanded").length;
+  lines.push("", `Recipients: ${count}`);
   for (const [index, recipient] of envelope.recipients.entries()) {
     lines.push(...recipientLines(recipient, index, state.recipients[index], view, now));
   }
@@ -67,7 +68,7 @@ function recipientLines(
   now: number,
 ): string[] {
   const renamed = recipient.original === undefined ? "" : ` (given as <${clean(recipient.original)}>)`;
-  const lines = [`  <${clean(recipient.address)}>${renamed}: ${statusText(state, view, now)}`];
+  const lines = [`  <${clean(recipient.address)}>${renamed}: ${statusText(state, index, view, now)}`];
   if (recipient.notify !== undefined)
     lines.push(`    the sender wants to hear of: ${recipient.notify.join(", ").toLowerCase()}`);
   for (const attempt of view.state.attempts) {
@@ -76,7 +77,14 @@ function recipientLines(
   return lines;
 }
 
-function statusText(state: RecipientState | undefined, view: View, now: number): string {
+function expansionText(index: number, view: View): string {
+  const others = expandedTo(view, index);
+  return others.length === 0
+    ? "expanded to recipients that were there already"
+    : `expanded to ${clean(names(others, view), 2000)}`;
+}
+
+function statusText(state: RecipientState | undefined, index: number, view: View, now: number): string {
   if (state === undefined) return "unknown";
   const tries = state.attempts === 0 ? "" : ` after ${state.attempts} attempt${state.attempts === 1 ? "" : "s"}`;
   switch (state.status) {
@@ -86,6 +94,8 @@ function statusText(state: RecipientState | undefined, view: View, now: number):
       const isTold = state.settled.includes("failed");
       return `${state.last?.outcome === "expired" ? "given up" : "refused"}${tries}, ${isTold ? "settled" : "the sender is still to be told"}`;
     }
+    case "expanded":
+      return expansionText(index, view);
     case "waiting": {
       if (state.attempts === 0) return "waits, not tried yet";
       const next = view.queue === "deferred" && state.next !== undefined ? `, next ${relative(state.next, now)}` : "";

@@ -1,6 +1,7 @@
 /**
  * `sces-queue summary`: how many messages each queue has, and recipients that wait by domain and age. It must be quick
- * with a million deferred: the age is in the id, and a message to a single recipient is not read beyond its envelope.
+ * with a million deferred: the age is in the id, and a message to a single recipient is not read beyond its envelope
+ * (but where there are aliases).
  */
 import { EX_OK } from "../../base/exit.ts";
 import { ScesError } from "../../base/errors.ts";
@@ -33,13 +34,13 @@ interface Counted {
 /** results/ has a row only when something is in it: without a broker it is always empty. */
 const ROWS: readonly Queue[] = QUEUES.filter((queue) => queue !== "results");
 
-export async function summary(request: Request, _config: Config, io: CommandIo): Promise<number> {
+export async function summary(request: Request, config: Config, io: CommandIo): Promise<number> {
   const ids = await namedIds(request, io);
   const asked = queuesOf(request, ids !== undefined);
   const isPlain = ids === undefined && request.filter.isAny;
   const totals = new Map<Queue, Total>(ROWS.map((queue) => [queue, { messages: 0, bytes: 0 }]));
   const table = new AgeTable();
-  const counter = new Counter(request.bySender);
+  const counter = new Counter(request.bySender, config);
   const now = Date.now();
 
   const found = select(request, { ids, queues: asked.filter((queue) => queue !== "corrupt"), reading: false });
@@ -60,12 +61,14 @@ export async function summary(request: Request, _config: Config, io: CommandIo):
 
 class Counter {
   readonly #bySender: boolean;
+  readonly #hasAliases: boolean; // whose mail is for others than the envelope says: the journal has them
   readonly #glancer = new Glancer();
   // The same few names come again and again: one string each.
   readonly #names = new Map<string, string>();
 
-  constructor(bySender: boolean) {
+  constructor(bySender: boolean, { virtual_alias_maps, alias_maps }: Config) {
     this.#bySender = bySender;
+    this.#hasAliases = virtual_alias_maps.length + alias_maps.length > 0;
   }
 
   /** Undefined if it has left the queue. */
@@ -75,7 +78,7 @@ class Counter {
         const { envelope, length } = this.#glancer.glance(pathOf(sighting));
         const only = envelope.recipients[0];
         if (this.#bySender) return { bytes: length, names: [this.#name(envelope.sender)] };
-        if (only !== undefined && envelope.recipients.length === 1) {
+        if (only !== undefined && envelope.recipients.length === 1 && !this.#hasAliases) {
           return { bytes: length, names: [this.#name(only.address)] };
         }
       } catch (error) {

@@ -68,7 +68,7 @@ export function openRecipients(view: View): OpenRecipient[] {
   const all: OpenRecipient[] = [];
   for (const [index, recipient] of view.envelope.recipients.entries()) {
     const state = view.state.recipients[index];
-    if (state !== undefined) all.push({ index, recipient, state });
+    if (state !== undefined && state.status !== "expanded") all.push({ index, recipient, state });
   }
   const waiting = all.filter(({ state }) => state.status === "waiting");
   if (waiting.length > 0) return waiting;
@@ -78,6 +78,18 @@ export function openRecipients(view: View): OpenRecipient[] {
 
 export function failedUntold(recipients: readonly OpenRecipient[]): OpenRecipient[] {
   return recipients.filter(({ state }) => state.status === "failed" && !state.settled.includes("failed"));
+}
+
+/** The recipients that stand in the place of this one. One that was there already in its own right is not among them. */
+export function expandedTo(view: View, index: number): number[] {
+  const replaced = view.envelope.recipients[index];
+  const name = replaced?.original ?? replaced?.address;
+  const added = view.records.reduce(
+    (count, record) => count + (record.kind === "rewritten" ? record.added.length : 0),
+    0,
+  );
+  const first = view.envelope.recipients.length - added;
+  return view.envelope.recipients.flatMap(({ original }, at) => (at >= first && original === name ? [at] : []));
 }
 
 /** Attempts so far, of the recipient that has most. */

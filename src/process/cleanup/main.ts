@@ -3,8 +3,10 @@
  *   cleanup - checks every new message and brings it to the active queue
  * DESCRIPTION
  *   Doors (smtpd, pickup, bounce, released mail) write messages into incoming/ and tell cleanup. It applies the hold
- *   rules, moves each message to active/ as qmgr grants room, sweeps what was never acknowledged, and looks through
- *   incoming/ at start and on a timer for what nobody told of. Doors hear how far behind it is.
+ *   rules, writes down what aliases make of the recipients (virtual aliases, then local ones), and moves each message
+ *   to active/ as qmgr grants room. Mail whose aliases cannot be read or followed waits in incoming/ meanwhile. It
+ *   sweeps what was never acknowledged, and looks through incoming/ at start and on a timer for what nobody told of.
+ *   Doors hear how far behind it is.
  * SECURITY
  *   Reads files that came from outside: only their envelope and header, checked and bounded. Foreign files are moved
  *   unopened.
@@ -12,9 +14,13 @@
  *   incoming/ (owned), active/, hold/, corrupt/, drop/; run/cleanup.sock
  * PARAMETERS
  *   queue_run_delay, drop_scan_interval, in_flow_delay, hold_client_checks,
- *   hold_sender_checks, hold_recipient_checks, hold_header_checks, header_size_limit
+ *   hold_sender_checks, hold_recipient_checks, hold_header_checks, header_size_limit,
+ *   virtual_alias_maps, virtual_alias_recursion_limit, virtual_alias_expansion_limit,
+ *   alias_maps, recipient_delimiter, propagate_unmatched_extensions, mydestination, myorigin, myhostname,
+ *   postmaster_recipient
  * BUGS
  *   With hold_header_checks each new message is read once more.
+ *   owner-NAME aliases do not change the sender: a message has one, whatever its recipients were expanded from.
  */
 import { messageOf } from "../../base/errors.ts";
 import type { Link } from "../../ipc/link.ts";

@@ -322,7 +322,8 @@ export class Active {
   #start(message: ActiveMessage, all = false): void {
     const { id, envelope, length, recipients } = message;
     this.#messages.set(id, message);
-    this.#log.info(`${id}: from=<${envelope.sender}>, size=${length}, nrcpt=${recipients.length} (queue active)`);
+    const count = recipients.reduce((sum, { status }) => (status === "expanded" ? sum : sum + 1), 0);
+    this.#log.info(`${id}: from=<${envelope.sender}>, size=${length}, nrcpt=${count} (queue active)`);
     if (message.deathsAlone >= DEATHS) {
       message.damage = KILLER;
     } else if (!message.forcedExpire && message.intent === undefined) {
