@@ -9,6 +9,7 @@ export function smtpContradictions(config: Config): Contradiction[] {
   return [["smtp", config] as const, ...views].flatMap(([name, view]) => [
     ...logins(name, view),
     ...sources(name, view),
+    ...dane(name, view),
   ]);
 }
 
@@ -33,6 +34,14 @@ function* sources(transport: string, config: Config): Generator<Contradiction> {
     `${transport}_source_pool`,
     `is ${pool}, which is not in smtp_source_pools (${known.join(", ") || "empty"})`,
   );
+}
+
+function* dane(transport: string, config: Config): Generator<Contradiction> {
+  const { smtp_tls_security_level: level, smtp_dns_support_level: support, smtp_host_lookup: lookup } = config;
+  if (level !== "dane" && level !== "dane-only") return;
+  if (support === "dnssec" && lookup.every((how) => how === "dns")) return;
+  const needs = `${transport}_dns_support_level = dnssec and ${transport}_host_lookup = dns`;
+  yield error(`${transport}_tls_security_level`, `is ${level}, which needs validated answers: ${needs}`);
 }
 
 function error(name: string, text: string): Contradiction {

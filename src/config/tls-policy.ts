@@ -2,7 +2,7 @@
 import { shown, ValueError, type Kind } from "./values.ts";
 
 /** From nothing to much. Each is explained at smtp_tls_security_level. */
-export const TLS_LEVELS = ["none", "may", "encrypt", "verify", "secure"] as const;
+export const TLS_LEVELS = ["none", "may", "encrypt", "dane", "dane-only", "verify", "secure"] as const;
 export type TlsLevel = (typeof TLS_LEVELS)[number];
 
 const VERSIONS = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"] as const;

@@ -159,7 +159,7 @@ describe("smtp_tls_policy_maps", () => {
   });
 
   test.each([
-    ["e.org strict\n", "unknown TLS level: strict (one of: none, may, encrypt, verify, secure)"],
+    ["e.org strict\n", "unknown TLS level: strict (one of: none, may, encrypt, dane, dane-only, verify, secure)"],
     ["e.org may match=e.org\n", "match has no meaning at level may (verify and secure look at names)"],
     ["e.org verify tafile=/x\n", "unknown attribute: tafile=/x (match=name:name, protocols=version:version)"],
     [

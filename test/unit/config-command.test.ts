@@ -249,6 +249,7 @@ describe("contradictions", () => {
     [{ relayhost: "[localhost]", smtpd_listen: "*:25" }, /error: relayhost/],
     [{ smtpd_listen: "" }, /warning: smtpd_listen is empty/],
     [{ smtpd_tls_security_level: "encrypt" }, /error: smtpd_tls_security_level is encrypt, but smtpd_tls_cert_file/],
+    [{ smtp_tls_security_level: "dane" }, /error: smtp_tls_security_level is dane, which needs validated answers/],
     [{ submission_listen: "127.0.0.1:587" }, /error: submission_smtpd_sasl_auth_enable/],
     [{ submissions_listen: "127.0.0.1:465" }, /error: submissions_listen needs TLS/],
     [{ submission_listen: "127.0.0.1:2525" }, /error: submission_listen .* is in smtpd_listen too/],

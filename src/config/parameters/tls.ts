@@ -10,7 +10,9 @@ export const clientTls = {
     "may",
     `
     When TLS is used. none: never. may: where it is offered; if the handshake fails, once more without it, on a new
-    connection. encrypt: only with TLS, whoever answers. verify: only with TLS and a certificate
+    connection. encrypt: only with TLS, whoever answers. dane: as the host's TLSA records in
+    the DNS demand, where there are validated ones (RFC 7672; smtp_dns_support_level must be dnssec); elsewhere may.
+    dane-only: the same, elsewhere not at all. verify: only with TLS and a certificate
     that an authority vouches for and that has a name of smtp_tls_verify_cert_match. secure: the same with
     smtp_tls_secure_cert_match. Mail that cannot be sent so waits. lmtp_tls_security_level is none.`,
     { lmtp: "none" },

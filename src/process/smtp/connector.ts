@@ -8,7 +8,8 @@ import { type OpenFailure, Session } from "./session.ts";
 import type { Source } from "./sources.ts";
 import type { Settings } from "./settings.ts";
 import { TlsContexts } from "./tls-context.ts";
-import { type NexthopPolicy, termsFor } from "./tls-policies.ts";
+import type { TlsPlanner } from "./tls-planner.ts";
+import type { NexthopPolicy } from "./tls-policies.ts";
 import { needsTls, type TlsTerms } from "./tls-terms.ts";
 import { Transcript } from "./transcript.ts";
 import { ownVerdict } from "./verdict.ts";
@@ -31,10 +32,12 @@ export interface OpenOptions extends OpenHow {
 export class Connector {
   readonly #settings: Settings;
   readonly #log: Log;
+  readonly #planner: TlsPlanner;
   readonly #contexts: TlsContexts;
 
-  constructor(settings: Settings, log: Log) {
+  constructor(settings: Settings, planner: TlsPlanner, log: Log) {
     this.#settings = settings;
+    this.#planner = planner;
     this.#log = log;
     this.#contexts = new TlsContexts(settings.tls.files);
   }
@@ -44,8 +47,12 @@ export class Connector {
    * be anything. With `encrypt` and above there is no second one.
    */
   async open(host: Host, options: OpenOptions): Promise<Opened> {
-    const terms = termsFor(options.policy, host);
     const transcript = new Transcript(host);
+    const plan = await this.#planner.plan(options.policy, host);
+    if ("verdict" in plan) {
+      return { failure: { verdict: plan.verdict, stage: "connect", tlsFailed: false }, transcript };
+    }
+    const { terms } = plan;
     const opened = await this.#connect(host, options, terms, transcript);
     if ("session" in opened || needsTls(terms) || !opened.failure.tlsFailed || options.signal.aborted) return opened;
     this.#log.info(

@@ -16,6 +16,7 @@ import { Logins } from "./logins.ts";
 import { Router } from "./route.ts";
 import { Sources } from "./sources.ts";
 import { settingsOf } from "./settings.ts";
+import { TlsPlanner } from "./tls-planner.ts";
 import { TlsPolicies } from "./tls-policies.ts";
 
 export interface DelivererOptions {
@@ -55,7 +56,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
         dns,
         router: new Router(dns, settings.route),
         policies: new TlsPolicies({ ...settings.tls, maps: tables.open(settings.tls.maps) }, log),
-        connector: new Connector(settings, log),
+        connector: new Connector(settings, new TlsPlanner(dns, settings.tls.defaults), log),
         cache: new ConnectionCache(settings.cache),
         offline,
         sources: new Sources(settings.source, tables, log),

@@ -6,7 +6,7 @@
 import { isIPv4 } from "node:net";
 import { isLoopback, isOnInterface, isUnspecified, unmapped } from "../../base/own-addresses.ts";
 import { clean } from "../../base/text.ts";
-import type { Answer, Dns, Mx } from "../../dns/dns.ts";
+import type { Answer, Dns, Found, Mx } from "../../dns/dns.ts";
 import { isHostName, parseNexthop } from "./nexthop.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -14,6 +14,7 @@ export interface Host {
   readonly name: string; // as routed, or as the MX said
   readonly address: string; // or the path of a socket
   readonly port: number; // 0: of a socket
+  readonly tlsaNames?: readonly string[]; // where TLSA records count, best first: all up to the address is validated
 }
 
 export type Route = { readonly hosts: readonly Host[]; readonly byMx: boolean } | { readonly verdict: Verdict }; // nothing to connect to
@@ -64,7 +65,7 @@ export class Router {
   async #toHost(name: string, port: number): Promise<Route> {
     const answer = await this.#dns.addresses(name);
     if (answer.kind !== "found") return noAddress(name, answer, "5.4.4");
-    const hosts = answer.records.map((address) => ({ name, address, port }));
+    const hosts = hostsOf(name, answer, port, true);
     if (hosts.some((host) => this.#isListener(host.address, port))) return loop(name);
     return { hosts: this.#arrange([hosts]), byMx: false };
   }
@@ -76,19 +77,19 @@ export class Router {
     if (answer.records.every((mx) => isNull(mx))) {
       return refuse("bounced", "5.1.10", `Domain ${domain} does not accept mail (nullMX)`);
     }
-    return this.#byMx(domain, port, answer.records);
+    return this.#byMx(domain, port, answer.records, answer.isSecure);
   }
 
   /** RFC 5321 5.1: a domain without MX records is its own mail host. */
   async #withoutMx(domain: string, port: number, exists: boolean): Promise<Route> {
     const answer = await this.#dns.addresses(domain);
     if (answer.kind !== "found") return noAddress(domain, answer, exists ? "5.4.4" : "5.1.2");
-    const hosts = answer.records.map((address) => ({ name: domain, address, port }));
+    const hosts = hostsOf(domain, answer, port, true);
     if (hosts.some((host) => this.#isOwn(host.name, host.address, port))) return loop(domain);
     return { hosts: this.#arrange([hosts]), byMx: true };
   }
 
-  async #byMx(domain: string, port: number, records: readonly Mx[]): Promise<Route> {
+  async #byMx(domain: string, port: number, records: readonly Mx[], isSecure: boolean): Promise<Route> {
     const named = records
       .filter((mx) => isHostName(mx.exchange))
       .map((mx) => ({ name: mx.exchange.toLowerCase(), priority: mx.priority, order: Math.random() }))
@@ -113,7 +114,7 @@ export class Router {
         );
         for (const found of answers) {
           if (found.answer.kind === "found") {
-            hosts.push(...found.answer.records.map((address) => ({ name: found.name, address, port })));
+            hosts.push(...hostsOf(found.name, found.answer, port, isSecure));
           } else if (failure === undefined || found.answer.kind === "again") failure = found;
         }
       }
@@ -172,6 +173,12 @@ export class Router {
       return isLoopback(plain) || isOnInterface(plain);
     });
   }
+}
+
+/** `isSecure`: the name itself is validated. RFC 7672 2.2.2: behind aliases the last name goes before the first. */
+function hostsOf(name: string, answer: Found<string>, port: number, isSecure: boolean): Host[] {
+  const tlsaNames = isSecure && answer.isSecure ? [...new Set([answer.name, name])] : undefined;
+  return answer.records.map((address) => ({ name, address, port, ...(tlsaNames === undefined ? {} : { tlsaNames }) }));
 }
 
 function isNull(mx: Mx): boolean {

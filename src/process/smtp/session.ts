@@ -3,6 +3,7 @@
  * judged here first: the extensions come from the lines of EHLO proper, a refusal gets its words, and no step is taken
  * that the TLS level forbids. Once open it takes messages (transaction.ts) until it leaves. States as in Stage.
  */
+import { isIP } from "node:net";
 import type { SecureContext, TLSSocket } from "node:tls";
 import { errnoOf } from "../../base/errors.ts";
 import type { Attempt } from "../../mail/attempt.ts";
@@ -86,7 +87,7 @@ export class Session extends Wire {
         ...(secureContext === undefined ? {} : { secureContext }),
       },
       ...(bindAddress === "" ? {} : { localAddress: bindAddress }),
-      ...(host.name === host.address ? {} : { servername: host.name }),
+      ...(isIP(tls.sni) !== 0 ? {} : { servername: tls.sni }),
     });
     this.isLmtp = options.isLmtp;
     this.#options = options;

@@ -28,7 +28,7 @@ export class TlsContexts {
 
   /** Throws what is wrong with the files. */
   get({ level, protocols: { min, max } }: TlsTerms): SecureContext {
-    const isStrict = level === "verify";
+    const isStrict = level === "verify" || level === "dane";
     const key = `${min} ${max} ${isStrict}`;
     let context = this.#made.get(key);
     if (context === undefined) {

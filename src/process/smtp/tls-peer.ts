@@ -3,6 +3,7 @@ import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { TlsPeer } from "../../mail/attempt.ts";
+import { isDaneMatch } from "./dane.ts";
 import type { TlsTerms } from "./tls-terms.ts";
 
 export interface Handshake {
@@ -17,14 +18,16 @@ export function assess(socket: TLSSocket, terms: TlsTerms): Handshake {
   const cipher = socket.getCipher();
   const bits = cipherBits(cipher.name);
   const certificate = socket.getPeerX509Certificate();
-  const isTrusted = certificate !== undefined && socket.authorized;
-  const isVerified = isTrusted && terms.names.some((name) => isNamed(certificate, name));
-  const refusal = terms.level !== "verify" || isVerified ? undefined : isTrusted ? "verified" : "trusted";
+  const hasName = certificate !== undefined && terms.names.some((name) => isNamed(certificate, name));
+  const dane = certificate === undefined ? "other key" : isDaneMatch(terms.tlsa ?? [], certificate, hasName);
+  const isTrusted = terms.level === "dane" ? dane !== "other key" : certificate !== undefined && socket.authorized;
+  const isVerified = terms.level === "dane" ? dane === "match" : isTrusted && hasName;
+  const isEnough = isVerified || (terms.level !== "verify" && terms.level !== "dane");
   return {
     peer: certificate === undefined ? "Anonymous" : isVerified ? "Verified" : isTrusted ? "Trusted" : "Untrusted",
     summary: `${protocol} ${cipher.standardName ?? cipher.name}`,
     details: `${protocol} with cipher ${cipher.name} (${bits}/${bits} bits)`,
-    ...(refusal === undefined ? {} : { refusal: `Server certificate not ${refusal}` }),
+    ...(isEnough ? {} : { refusal: `Server certificate not ${isTrusted ? "verified" : "trusted"}` }),
   };
 }
 

@@ -10,9 +10,7 @@ import {
   tlsPolicyOf,
 } from "../../config/tls-policy.ts";
 import { ValueError } from "../../config/values.ts";
-import type { Host } from "./route.ts";
 import { parseNexthop } from "./nexthop.ts";
-import type { TlsTerms } from "./tls-terms.ts";
 import { ownVerdict, type Verdict } from "./verdict.ts";
 
 export interface TlsPolicyOptions {
@@ -74,22 +72,4 @@ function policyKeys(nexthop: string): string[] {
     keys.push(nexthop.slice(dot).toLowerCase());
   }
   return keys;
-}
-
-/** What a policy without DANE comes to for one host. */
-export function termsFor(policy: NexthopPolicy, host: Host): TlsTerms {
-  const { level, match, protocols, nexthop, fromStart } = policy;
-  const isChecked = level === "verify" || level === "secure";
-  const isOptional = level === "none" || level === "may";
-  return {
-    level: isChecked ? "verify" : isOptional && !fromStart ? level : "encrypt",
-    policy: level,
-    names: match.map((pattern) => {
-      if (pattern === "hostname") return host.name;
-      if (pattern === "nexthop") return nexthop;
-      return pattern === "dot-nexthop" ? `.${nexthop}` : pattern;
-    }),
-    protocols,
-    fromStart,
-  };
 }
