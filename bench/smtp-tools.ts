@@ -15,13 +15,14 @@ export class Sink implements AsyncDisposable {
   readonly #fd: number;
   #ended = false;
 
-  private constructor(port: number) {
+  private constructor(port: number, delaySeconds: number) {
     this.port = port;
     this.#directory = mkdtempSync(join(tmpdir(), "sces-bench-sink-"));
     // Its counters go to a file, not to a pipe: a pipe would wake us for each message and cost the CPU we measure.
     this.#fd = openSync(join(this.#directory, "counters"), "w+");
     const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
-    const args = ["-c", "-m", "2000", ...user, `127.0.0.1:${port}`, "1000"];
+    const delay = delaySeconds > 0 ? ["-w", String(delaySeconds)] : [];
+    const args = ["-c", "-m", "2000", ...delay, ...user, `127.0.0.1:${port}`, "1000"];
     this.#child = spawn("smtp-sink", args, { stdio: ["ignore", this.#fd, this.#fd] });
     this.#child.once("error", () => {
       this.#ended = true;
@@ -31,8 +32,9 @@ export class Sink implements AsyncDisposable {
     });
   }
 
-  static async start(): Promise<Sink> {
-    const sink = new Sink(await freePort());
+  /** `delaySeconds`: how long it waits with its answer to DATA. */
+  static async start({ delaySeconds = 0 } = {}): Promise<Sink> {
+    const sink = new Sink(await freePort(), delaySeconds);
     await until(
       () => `smtp-sink to listen: ${sink.#output()}`,
       () => {
@@ -87,11 +89,16 @@ export interface Sent {
 }
 
 /** Sends a workload; `done` settles as the last message is accepted. */
-export function startSource(port: number, load: Workload, messages = load.messages): SourceRun {
+export function startSource(
+  port: number,
+  load: Workload,
+  messages = load.messages,
+  { from = "sender@source.test", to = "recipient@sink.test" } = {},
+): SourceRun {
   const args = ["-s", String(load.sessions), "-l", String(load.sizeBytes), "-m", String(messages)];
   if (load.keepsSessions) args.push("-d");
   if (load.recipients > 1) args.push("-r", String(load.recipients));
-  args.push("-M", "load.test", "-f", "sender@source.test", "-t", "recipient@sink.test", `127.0.0.1:${port}`);
+  args.push("-M", "load.test", "-f", from, "-t", to, `127.0.0.1:${port}`);
   const child = spawn("smtp-source", args, { stdio: ["ignore", "ignore", "pipe"] });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
