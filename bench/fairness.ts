@@ -13,7 +13,7 @@
  * temp folders. Ends within three minutes.
  */
 import { parseArgs } from "node:util";
-import { type Destination, destination } from "../test/harness/destination.ts";
+import { type Command, type Destination, destination } from "../test/harness/destination.ts";
 import { type NameServer, nameServer } from "../test/harness/dns.ts";
 import { instance, type Instance } from "../test/harness/instance.ts";
 import { openingComment } from "../test/harness/opening-comment.ts";
@@ -28,8 +28,8 @@ const PACE_MS = 40;
 /** What has not arrived so long after the last one was sent counts as never. */
 const GIVE_UP_MS = 15_000;
 const RECIPIENTS = 10_000;
-/** Each transaction of the load with a destination that has to be kept busy. */
-const BUSY_MS = 500;
+/** Each transaction of the load with a destination that has to be kept busy: as servers are, now faster, now slower. */
+const busyMs = (count: number) => 250 + ((count * 197) % 500);
 /** smtp-sink waits so long with each message; twenty at a time make one a second. */
 const SLOW_SECONDS = 20;
 /** One port for all: the destinations are told apart by their addresses on the loopback. */
@@ -79,7 +79,7 @@ class Stage implements AsyncDisposable {
     const port = slow.port;
     const fast = await destination({ host: FAST_HOST, port, forget: true });
     const isLoad = (line: string) => line.includes("load@");
-    const mail = ({ line }: { line: string }) => (isLoad(line) ? { delayMs: BUSY_MS } : undefined);
+    const mail = ({ line, count }: Command) => (isLoad(line) ? { delayMs: busyMs(count) } : undefined);
     const busy = await destination({ host: BUSY_HOST, port, forget: true, mail });
     const dns = await nameServer({
       "slow.test": { a: [SLOW_HOST] },
@@ -194,7 +194,9 @@ for (const name of flags.scene.split(",")) {
     const figures = [at(alone, 0.5), at(alone, 0.99), at(beside, 0.5), at(beside, 0.99)].map((ms) => ms.toFixed(0));
     const [a = "", b = "", c = "", d = ""] = figures;
     const verdict = isMet ? "met" : "MISSED";
-    lines.push(`${what.padEnd(66)}${a.padStart(10)} ms ${b.padStart(3)} ms ${c.padStart(12)} ms ${d.padStart(3)} ms   ${verdict}`);
+    lines.push(
+      `${what.padEnd(66)}${a.padStart(10)} ms ${b.padStart(3)} ms ${c.padStart(12)} ms ${d.padStart(3)} ms   ${verdict}`,
+    );
   }
 }
 console.log(lines.join("\n"));

@@ -3,7 +3,7 @@
  * first law): each may be lost with the process that said it, and the next scan of a directory repairs it.
  *
  *   door (smtpd, pickup, bounce, hold, corrupt) -> cleanup   new, appeared          <- flow
- *   feeder (cleanup, defer)                     -> qmgr      admitted               <- grant, scan, order
+ *   feeder (cleanup, defer)                     -> qmgr      admitted               <- grant, scan, recall, order
  *   owner (cleanup, defer, hold, bounce, corrupt) -> qmgr    done                   <- order
  *   agent (smtp, maildir)                       -> qmgr      inventory, report      <- deliver, ack, remotes
  *   command (sces-queue, http)                  -> qmgr      command                <- reply, concluded
@@ -65,6 +65,12 @@ export interface Admission {
 export interface Scan {
   readonly type: "scan";
   readonly all?: true; // whether due or not (flush ALL)
+}
+
+/** To defer: bring these, due or not; qmgr set them aside and has room for them now. */
+export interface Recall {
+  readonly type: "recall";
+  readonly ids: readonly string[];
 }
 
 export type Verb = "flush" | "hold" | "release" | "delete" | "requeue" | "expire";
@@ -188,6 +194,7 @@ export type Message =
   | Grant
   | Admitted
   | Scan
+  | Recall
   | Command
   | Reply
   | Concluded

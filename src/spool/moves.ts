@@ -16,7 +16,7 @@ interface Move {
 export const MOVES: readonly Move[] = [
   { from: "incoming", to: "active", by: "cleanup", why: "new or released mail, as qmgr grants room" },
   { from: "incoming", to: "hold", by: "cleanup", why: "a hold rule or command" },
-  { from: "active", to: "deferred", by: "qmgr", why: "some recipients wait" },
+  { from: "active", to: "deferred", by: "qmgr", why: "some recipients wait, or it is set aside untried" },
   { from: "active", to: "bounce", by: "qmgr", why: "finished, reports are owed" },
   { from: "active", to: "hold", by: "qmgr", why: "a hold command" },
   { from: "deferred", to: "active", by: "defer", why: "due, or flushed" },

@@ -54,6 +54,8 @@ test("a delivery that succeeds ends its destination's suspension", async () => {
   const scheduler = new Scheduler(testConfig({}), () => () => ({ transport: "smtp", nexthop: "d.test" }), agents, {
     onOwn() {},
     onWanted() {},
+    onRecall() {},
+    freeFor: () => 1000,
     onSuspended: (entry) => suspended.push(entry.message.id),
   });
   const { link, told } = agent(4711);

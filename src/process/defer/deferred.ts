@@ -10,6 +10,7 @@ import { clean } from "../../base/text.ts";
 import type { Verb } from "../../ipc/messages.ts";
 import type { Envelope } from "../../mail/envelope.ts";
 import type { JournalRecord, ScheduleRecord } from "../../mail/journal.ts";
+import { isQueueId } from "../../mail/queue-id.ts";
 import { foldJournal, type MessageState, nextDue } from "../../mail/state.ts";
 import type { Room } from "../../service/feeder.ts";
 import type { RetryRules } from "../../service/retry-rules.ts";
@@ -33,7 +34,7 @@ export class Deferred {
   #found: string[] = []; // listed by the scan, not yet looked at
   #flushStarted = 0; // ms; a scan that takes all passes over what was deferred again since
   #again: "due" | "all" | undefined; // asked for while a scan was under way
-  readonly #named = new Set<string>(); // to be tried now, by command
+  readonly #named = new Set<string>(); // to be tried now, by command or recalled
   #busy = false;
 
   constructor(retry: RetryRules, log: Log, wake: (process: string) => void) {
@@ -58,6 +59,12 @@ export class Deferred {
     }
     this.#scan = new Scan("deferred");
     this.#flushStarted = all ? Date.now() : 0;
+    this.pump();
+  }
+
+  /** qmgr's word: bring these, in this order. */
+  recall(ids: readonly string[]): void {
+    for (const id of ids) if (isQueueId(id)) this.#named.add(id);
     this.pump();
   }
 

@@ -4,7 +4,7 @@
  * DESCRIPTION
  *   Messages that failed for now wait in deferred/, up to millions of them, away from the process that schedules
  *   deliveries. On qmgr's word defer looks through the directory and moves what is due to active/, as qmgr grants
- *   room; a flush takes all, or the messages that it names. Holds, deletes, requeues and expires waiting mail by order.
+ *   room; a flush takes all, or the messages that it names, and so does a recall of what qmgr had set aside. Holds, deletes, requeues and expires waiting mail by order.
  * SECURITY
  *   Talks to qmgr only.
  * FILES
@@ -29,6 +29,7 @@ runService("defer", (context): Service => {
     onRoom: () => deferred.pump(),
     onMessage: (message, client) => {
       if (message.type === "scan") deferred.scan(message.all === true);
+      else if (message.type === "recall") deferred.recall(message.ids);
       else if (message.type === "order") {
         void answerOrder(message, client, log, (verb, id, reason) => deferred.execute(verb, id, reason));
       }

@@ -334,6 +334,8 @@ export class Active {
   }
 
   #concludeIfDone(message: ActiveMessage): void {
+    // Some destinations have had it, the others have long lines: it need not stay here for them.
+    if (message.pending > 0) this.#scheduler?.setAside(message);
     if (message.pending > 0 || message.isConcluding) return;
     message.isConcluding = true;
     void this.#conclude(message);

@@ -37,6 +37,8 @@ export interface AgentEvents {
   onCredit(): void;
 }
 
+/** The share of all places that is kept for destinations with little out (lane.ts). */
+const RESERVE = 0.25;
 /** So long an agent's first words may lie unread in its socket after its death. */
 const LAST_WORDS_MS = 60_000;
 
@@ -140,6 +142,18 @@ export class Agents {
       if (best === undefined || agent.jobs.size < best.jobs.size) best = agent;
     }
     return best;
+  }
+
+  /** Whether what is free of all places in agents of that process is the reserve. */
+  isNearlyFull(name: string): boolean {
+    let places = 0;
+    let taken = 0;
+    for (const agent of this.#byPid.values()) {
+      if (agent.name !== name || agent.alone || !agent.isKnown) continue;
+      places += agent.credit;
+      taken += agent.jobs.size;
+    }
+    return taken >= places * (1 - RESERVE);
   }
 
   /** Whether an agent of that process is there, busy or not. */

@@ -74,7 +74,7 @@ async function finish(message: ActiveMessage, isOwed: boolean, options: Conclude
 async function postpone(
   message: ActiveMessage,
   { plans, isOwed, now }: Pick<Judgement, "plans"> & { readonly isOwed: boolean; readonly now: number },
-  { log, wake }: ConcludeOptions,
+  { config, log, wake }: ConcludeOptions,
 ): Promise<Fate> {
   const { id, intent, intentReason } = message;
   const path = queuePath("active", id);
@@ -94,11 +94,15 @@ async function postpone(
     log.info(`${id}: placed on hold`);
     return "held";
   }
-  const { records, due } = scheduleOf(message, plans, now);
+  const { records, due } = scheduleOf(message, plans, now, config.maximal_backoff_time);
   await write(message, records);
   nameInBounce(message, isOwed, wake);
   setDue(path, due);
-  return moveMessage(id, "active", "deferred") ? "deferred" : "gone";
+  if (!moveMessage(id, "active", "deferred")) return "gone";
+  if (message.recipients.some(({ status, turn }) => status === "waiting" && turn === "aside")) {
+    log.info(`${id}: set aside, for much mail waits in line for the same destination`);
+  }
+  return "deferred";
 }
 
 function nameInBounce(message: ActiveMessage, isOwed: boolean, wake: ConcludeOptions["wake"]): void {

@@ -9,8 +9,9 @@
  *   suspended  nothing is handed out until `suspendedUntilMs`      -> alive, with the first window again; earlier when
  *              a delivery that was out already succeeds
  */
-import { Fifo } from "../../base/fifo.ts";
 import type { Feedback } from "../../config/feedback.ts";
+import { Aside } from "./aside.ts";
+import { type Kind, Line } from "./line.ts";
 import type { ActiveMessage, ActiveRecipient } from "./message.ts";
 
 /** Some recipients of one message for one destination: one delivery. */
@@ -18,7 +19,9 @@ export interface Entry {
   readonly message: ActiveMessage;
   readonly destination: Destination;
   readonly recipients: readonly ActiveRecipient[];
+  readonly kind: Kind;
   isWithdrawn: boolean;
+  isInLine: boolean; // of the destination
 }
 
 export interface Limits {
@@ -34,11 +37,12 @@ export class Destination {
   readonly key: string;
   readonly transport: string;
   readonly nexthop: string;
-  readonly entries = new Fifo<Entry>();
+  readonly line = new Line();
+  readonly aside = new Aside();
   #limits: Limits;
   busy = 0;
   window: number;
-  isListed = false; // in the scheduler's round
+  readonly listed = { first: false, further: false }; // in the rounds of its lane
   suspendedUntilMs = 0; // monotonic
   suspendedWhy = "";
   notBeforeMs = 0; // monotonic; for the rate delay
@@ -66,11 +70,33 @@ export class Destination {
 
   /** Whether the next entry may be handed out now. */
   isReady(nowMs: number): boolean {
-    return this.entries.size > 0 && this.busy < this.window && this.suspendedUntilMs === 0 && this.notBeforeMs <= nowMs;
+    return this.line.size > 0 && this.busy < this.window && this.suspendedUntilMs === 0 && this.notBeforeMs <= nowMs;
   }
 
   get isSuspended(): boolean {
     return this.suspendedUntilMs > 0;
+  }
+
+  /** Whether there is nothing to remember it for. */
+  get isDone(): boolean {
+    if (this.line.size > 0 || this.busy > 0 || this.isSuspended || this.aside.size > 0) return false;
+    return this.notBeforeMs === 0 && !this.listed.first && !this.listed.further;
+  }
+
+  /**
+   * Whether mail of this sender has as much in line here as it may, if `free` more messages may come to active/. The
+   * rule of switches that share one memory (Choudhury and Hahne, Dynamic Queue Length Thresholds, 1998): nobody takes
+   * more than is left, here of all room for a destination and of the destination's for a sender. So there is always
+   * room for another, and one alone may have much.
+   */
+  isCrowded(sender: string, free: number): boolean {
+    const waiting = this.line.size;
+    return waiting >= this.limits.concurrency && this.line.sizeOf(sender) >= free - waiting;
+  }
+
+  /** Whether it has more in line than other mail finds room: even what belongs to several destinations is too much. */
+  isFull(free: number): boolean {
+    return this.line.size >= Math.max(this.limits.concurrency, free);
   }
 
   succeeded(): void {

@@ -21,7 +21,7 @@
  *   *_destination_recipient_limit, *_destination_rate_delay, remote_offline_time, remote_failure_limit,
  *   remote_failure_time, agent_report_timeout, spool_sync_interval, spool_reserve
  * BUGS
- *   Messages to one destination go in the order in which they came; one with very many recipients is not overtaken.
+ *   What was set aside is remembered in memory only: after a restart it comes when it is due, in any order.
  */
 import { DirSync } from "../../base/dir-sync.ts";
 import { messageOf } from "../../base/errors.ts";
@@ -72,6 +72,8 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     onWanted: (process, alone) => context.wake(process, alone),
     onSuspended: (entry, why, until) => active.onSuspended(entry, why, until),
     onOwn: (entry, agent) => active.onOwn(entry, agent),
+    onRecall: (ids) => links.get("defer")?.send({ type: "recall", ids }),
+    freeFor: (feeder) => room.freeFor(feeder),
   });
   active.scheduler = scheduler;
   const scan = (all: boolean) => links.get("defer")?.send({ type: "scan", ...(all ? { all: true as const } : {}) });

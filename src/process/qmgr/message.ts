@@ -9,6 +9,7 @@
 import type { Attempt } from "../../mail/attempt.ts";
 import type { Envelope } from "../../mail/envelope.ts";
 import type { JournalRecord, ReportAction } from "../../mail/journal.ts";
+import type { Entry } from "./destination.ts";
 import type { MessageState, RecipientState } from "../../mail/state.ts";
 
 export interface ActiveRecipient extends RecipientState {
@@ -16,8 +17,8 @@ export interface ActiveRecipient extends RecipientState {
   status: RecipientState["status"];
   attempts: number;
   last?: Attempt;
-  /** In this round: to be tried; not before its time; or its time is over. */
-  turn: "due" | "later" | "over";
+  /** In this round: to be tried; not before its time; its time is over; or set aside, for others are in line before. */
+  turn: "due" | "later" | "over" | "aside";
   wasTried: boolean; // or suspended, in this round
   warned: boolean;
   settled: readonly ReportAction[];
@@ -27,12 +28,6 @@ const DUE = { turn: "due", wasTried: false } as const;
 
 /** What an administrator wants done with a message as soon as no agent holds it. */
 export type Intent = "hold" | "delete" | "requeue";
-
-/** What of a message stands in line, as far as the message needs to know. */
-export interface Withdrawable {
-  isWithdrawn: boolean;
-  readonly recipients: readonly ActiveRecipient[];
-}
 
 export class ActiveMessage {
   readonly id: string;
@@ -48,7 +43,7 @@ export class ActiveMessage {
   isSuspect: boolean;
   deathsAlone: number;
   pending = 0; // entries at destinations or with agents
-  readonly inLine = new Set<Withdrawable>(); // of these, the ones at destinations
+  readonly inLine = new Set<Entry>(); // of these, the ones at destinations
   isConcluding = false;
   intent: Intent | undefined;
   intentReason = "";

@@ -39,7 +39,7 @@ export function judge(message: ActiveMessage, rules: RetryRules, now: number, ch
   for (const recipient of message.recipients) {
     if (recipient.status !== "waiting") continue;
     if (message.forcedExpire) over.push({ recipient, isEarly: false });
-    else if (message.intent !== undefined || recipient.turn === "later") continue;
+    else if (message.intent !== undefined || recipient.turn === "later" || recipient.turn === "aside") continue;
     else if (recipient.turn === "over") over.push({ recipient, isEarly: false });
     else {
       const retry = rules.after(message.envelope, recipient.index, recipient, first, now, chance);
@@ -56,12 +56,19 @@ export interface Schedule {
   readonly due: number; // ms, of the first
 }
 
-/** What is written of the recipients that wait now: one record for each time, none for those whose time stands. */
-export function scheduleOf(message: ActiveMessage, plans: Judgement["plans"], now: number): Schedule {
+/**
+ * What is written of the recipients that wait now: one record for each time, none for those whose time stands, or who
+ * were set aside. These are called back, but in case that is forgotten they come after `asideMs` by themselves.
+ */
+export function scheduleOf(message: ActiveMessage, plans: Judgement["plans"], now: number, asideMs: number): Schedule {
   const byTime = new Map<string, { record: ScheduleRecord; recipients: number[] }>();
   const waiting = message.recipients.filter(({ status }) => status === "waiting");
   let first = Number.POSITIVE_INFINITY;
   for (const recipient of waiting) {
+    if (recipient.turn === "aside") {
+      first = Math.min(first, now + asideMs);
+      continue;
+    }
     const plan = plans.get(recipient);
     const due = plan?.due ?? dueOf(message, recipient);
     first = Math.min(first, due);

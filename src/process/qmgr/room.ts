@@ -60,11 +60,21 @@ export class Room {
     this.#total -= 1;
   }
 
+  /** How many more messages may be here of those that this feeder brings; "" for none. */
+  freeFor(feeder: string): number {
+    const whole = this.#limit - this.#total;
+    return feeder === "" ? whole : Math.min(whole, this.#share - (this.#active.get(feeder) ?? 0));
+  }
+
+  get #share(): number {
+    return Math.max(1, Math.floor(this.#limit * SHARE));
+  }
+
   /** Grants anew where a feeder has used half of what it may have in hand. */
   replenish(): void {
     if (!this.#isOpen) return;
     for (const [name, feeder] of this.#feeders) {
-      const share = Math.max(1, Math.floor(this.#limit * SHARE));
+      const share = this.#share;
       const wanted = Math.min(MAX_GRANT, Math.max(1, Math.floor(share / 4)));
       if (feeder.outstanding > wanted / 2) continue;
       let taken = this.#total;

@@ -1,14 +1,17 @@
 /**
- * Which delivery goes next. Destinations take turns, one delivery each; within a destination mail goes in the order in
- * which it came. Messages that a process died with go one at a time to an agent of their own.
+ * The destinations, and what of which message waits where. Which delivery goes next is the lane's to say (lane.ts),
+ * and within a destination its line's (line.ts).
  */
 import { Fifo } from "../../base/fifo.ts";
 import type { Config } from "../../config/config.ts";
 import { type OwnAgent, ownAgent, processOf } from "../../config/transports.ts";
-import type { Deliver, Report } from "../../ipc/messages.ts";
+import type { Report } from "../../ipc/messages.ts";
 import type { Router } from "../../service/router.ts";
-import type { Agent, Agents } from "./agents.ts";
+import type { Agents } from "./agents.ts";
+import { describe } from "./deliver.ts";
 import { Destination, type Entry, type Limits } from "./destination.ts";
+import { Lane } from "./lane.ts";
+import type { Kind } from "./line.ts";
 import type { ActiveMessage, ActiveRecipient } from "./message.ts";
 
 /** What needs no agent is concluded in slices, so that thousands of entries do not hold up other mail. */
@@ -23,11 +26,10 @@ export interface SchedulerEvents {
   onSuspended(entry: Entry, why: string, until: number): void; // ms since 1970
   /** The entry's transport is the queue manager's own: it is concluded here. */
   onOwn(entry: Entry, agent: OwnAgent): void;
-}
-
-interface Lane {
-  readonly ready: Fifo<Destination>;
-  readonly suspects: Fifo<Entry>;
+  /** Messages that were set aside are wanted again: defer is to bring them. */
+  onRecall(ids: readonly string[]): void;
+  /** How many more messages may come to active/ by this feeder. */
+  freeFor(feeder: string): number;
 }
 
 export class Scheduler {
@@ -57,7 +59,10 @@ export class Scheduler {
     for (const destination of this.#destinations.values()) destination.limits = this.#limits(destination.transport);
   }
 
-  /** Puts a message's recipients whose turn it is in line, each next hop's in one entry or several. */
+  /**
+   * Puts a message's recipients whose turn it is in line, each next hop's in one entry or several. If all are for one
+   * destination and that is crowded, they are set aside instead.
+   */
   enqueue(message: ActiveMessage): void {
     const groups = new Map<Destination, ActiveRecipient[]>();
     const { sender } = message.envelope;
@@ -70,12 +75,35 @@ export class Scheduler {
       if (group === undefined) groups.set(destination, [recipient]);
       else group.push(recipient);
     }
+    const [only] = groups;
+    if (only !== undefined && groups.size === 1 && this.#isForLater(message, only[0])) {
+      setAside(message, ...only);
+      return;
+    }
+    let kind = firstKind(message);
     for (const [destination, recipients] of groups) {
       const limit = this.#config.transport(destination.transport, "destination_recipient_limit");
       for (let at = 0; at < recipients.length; at += limit) {
-        this.#add({ message, destination, recipients: recipients.slice(at, at + limit), isWithdrawn: false });
+        this.#add({ message, destination, recipients: recipients.slice(at, at + limit), kind });
+        kind = "further";
       }
     }
+  }
+
+  #isForLater(message: ActiveMessage, destination: Destination): boolean {
+    if (destination.aside.arrived(message.id) || message.isSuspect || destination.isSuspended) return false;
+    const { sender } = message.envelope;
+    const isBehindOthers = destination.aside.sizeOf(sender) > 0 && destination.line.size > 0;
+    return isBehindOthers || destination.isCrowded(sender, this.#events.freeFor(message.feeder));
+  }
+
+  /** Takes a message back if it waits for nothing but destinations that have too much in line. */
+  setAside(message: ActiveMessage): void {
+    if (message.recipients.length === 1 || message.inLine.size !== message.pending) return;
+    const free = this.#events.freeFor(message.feeder);
+    for (const { destination } of message.inLine) if (!destination.isFull(free)) return;
+    for (const { destination, recipients } of message.inLine) setAside(message, destination, recipients);
+    this.withdraw(message);
   }
 
   /** Takes back what of a message is still in line; what is with an agent goes on. */
@@ -83,6 +111,8 @@ export class Scheduler {
     for (const entry of message.inLine) {
       entry.isWithdrawn = true;
       message.pending -= 1;
+      entry.destination.line.withdrew(entry);
+      this.#forget(entry.destination);
     }
     message.inLine.clear();
   }
@@ -92,7 +122,7 @@ export class Scheduler {
     entry.destination.busy -= 1;
     entry.message.pending -= 1;
     const recipients = isWanted ? entry.recipients.filter((recipient) => recipient.status === "waiting") : [];
-    if (recipients.length > 0) this.#add({ ...entry, recipients, isWithdrawn: false });
+    if (recipients.length > 0) this.#add({ ...entry, recipients });
     this.#list(entry.destination);
     this.#forget(entry.destination);
   }
@@ -153,58 +183,11 @@ export class Scheduler {
 
   #run(): void {
     if (this.#isStopped) return;
-    for (const [process, lane] of this.#lanes) {
-      this.#runSuspects(process, lane);
-      const now = performance.now();
-      while (lane.ready.size > 0) {
-        const agent = this.#agents.free(process, false);
-        if (agent === undefined) {
-          if (!this.#agents.has(process, false)) this.#events.onWanted(process, false);
-          break;
-        }
-        const destination = lane.ready.take();
-        if (destination === undefined) break;
-        destination.isListed = false;
-        const entry = this.#next(destination, now);
-        if (entry !== undefined) {
-          this.#hand(agent, entry);
-        }
-        this.#list(destination);
-        this.#forget(destination);
-      }
-    }
+    for (const lane of this.#lanes.values()) lane.run();
   }
 
-  #runSuspects(process: string, lane: Lane): void {
-    while (lane.suspects.size > 0) {
-      const agent = this.#agents.free(process, true);
-      if (agent === undefined) {
-        if (!this.#agents.has(process, true)) this.#events.onWanted(process, true);
-        return;
-      }
-      const entry = lane.suspects.take();
-      if (entry === undefined || entry.isWithdrawn) continue;
-      this.#hand(agent, entry);
-    }
-  }
-
-  #hand(agent: Agent, entry: Entry): void {
-    entry.destination.busy += 1;
-    entry.message.inLine.delete(entry);
-    this.#agents.hand(agent, entry, (job) => describe(job, entry));
-  }
-
-  #next(destination: Destination, now: number): Entry | undefined {
-    while (destination.isReady(now)) {
-      const entry = destination.entries.take();
-      if (entry === undefined || entry.isWithdrawn) continue;
-      if (!entry.message.isSuspect) return entry;
-      this.#lane(destination.transport).suspects.push(entry); // a process died with it since it was put in line
-    }
-    return undefined;
-  }
-
-  #add(entry: Entry): void {
+  #add(added: Pick<Entry, "message" | "destination" | "recipients" | "kind">): void {
+    const entry: Entry = { ...added, isWithdrawn: false, isInLine: false };
     const { message, destination } = entry;
     message.pending += 1;
     message.inLine.add(entry);
@@ -215,9 +198,9 @@ export class Scheduler {
       return;
     }
     if (message.isSuspect) {
-      this.#lane(destination.transport).suspects.push(entry);
+      this.#lane(destination.transport).suspect(entry);
     } else {
-      destination.entries.push(entry);
+      destination.line.push(entry);
       if (destination.isSuspended) this.#suspend(destination);
       else this.#list(destination);
     }
@@ -225,9 +208,16 @@ export class Scheduler {
   }
 
   #list(destination: Destination): void {
-    if (destination.isListed || !destination.isReady(performance.now())) return;
-    destination.isListed = true;
-    this.#lane(destination.transport).ready.push(destination);
+    this.#lane(destination.transport).list(destination);
+  }
+
+  /** Calls back what was set aside, as far as there is room for it in line. */
+  #recall(destination: Destination): void {
+    if (destination.aside.size === 0 || destination.isSuspended) return;
+    const may = Math.max(destination.limits.concurrency, Math.floor(this.#events.freeFor("defer") / 2));
+    // Not with every delivery: when a quarter of the line has gone.
+    const ids = destination.aside.recall(may - destination.line.size, Math.ceil(may / 4), performance.now());
+    if (ids.length > 0) this.#events.onRecall(ids);
   }
 
   /** What goes nowhere, in slices. */
@@ -252,12 +242,11 @@ export class Scheduler {
     const slice = () => {
       if (!this.#suspended.has(destination) || destination.suspendedUntilMs !== until) return;
       for (let count = 0; count < SLICE; count += 1) {
-        const entry = destination.entries.take();
+        const entry = destination.line.take();
         if (entry === undefined) {
           this.#suspended.delete(destination);
           return;
         }
-        if (entry.isWithdrawn) continue;
         entry.message.inLine.delete(entry);
         this.#events.onSuspended(entry, destination.suspendedWhy, Math.ceil(Date.now() + until - performance.now()));
       }
@@ -298,8 +287,8 @@ export class Scheduler {
 
   /** A destination with nothing to do is not remembered. */
   #forget(destination: Destination): void {
-    if (destination.entries.size > 0 || destination.busy > 0 || destination.isSuspended) return;
-    if (destination.notBeforeMs > 0 || destination.isListed) return;
+    this.#recall(destination);
+    if (!destination.isDone) return;
     // A suspect's destination may have been forgotten before, and be there anew.
     if (this.#destinations.get(destination.key) === destination) this.#destinations.delete(destination.key);
   }
@@ -331,45 +320,26 @@ export class Scheduler {
     const process = (agent === undefined ? undefined : processOf(agent)) ?? transport;
     let lane = this.#lanes.get(process);
     if (lane === undefined) {
-      lane = { ready: new Fifo(), suspects: new Fifo() };
+      lane = new Lane(process, this.#agents, {
+        onWanted: (name, alone) => this.#events.onWanted(name, alone),
+        onHanded: (agent, entry) => {
+          entry.message.inLine.delete(entry);
+          this.#agents.hand(agent, entry, (job) => describe(job, entry));
+        },
+        onTurn: (destination) => this.#forget(destination),
+      });
       this.#lanes.set(process, lane);
     }
     return lane;
   }
 }
 
-/** What the agent is told of an entry. */
-function describe(job: number, entry: Entry): Deliver {
-  const { message, destination, recipients } = entry;
-  const { envelope } = message;
-  const told: Deliver = {
-    type: "deliver",
-    job,
-    id: message.id,
-    transport: destination.transport,
-    nexthop: destination.nexthop,
-    sender: envelope.sender,
-    recipients: recipients.map((recipient) => {
-      const known = envelope.recipients[recipient.index];
-      return { address: "", ...known, index: recipient.index, attempt: recipient.attempts + 1 };
-    }),
-    offset: message.offset,
-    length: message.length,
-    arrival: envelope.arrival,
-    queued: message.queuedMs,
-    ...(envelope.ret === undefined ? {} : { ret: envelope.ret }),
-    ...(envelope.envid === undefined ? {} : { envid: envelope.envid }),
-    ...(envelope.smtputf8 === undefined ? {} : { smtputf8: envelope.smtputf8 }),
-    ...(envelope.body === undefined ? {} : { body: envelope.body }),
-    ...(envelope.dialect === undefined ? {} : { dialect: envelope.dialect }),
-    ...(isBrief(message) ? { brief: true as const } : {}),
-  };
-  return told;
+/** Of the first entry of a message that is put in line. */
+function firstKind(message: ActiveMessage): Kind {
+  return message.recipients.some((recipient) => recipient.attempts > 0) ? "further" : "first";
 }
 
-/** One recipient, first try, no report of success asked for: when it is sent, the file goes, and needs no record. */
-function isBrief(message: ActiveMessage): boolean {
-  const { recipients } = message;
-  if (recipients.length !== 1 || recipients[0]?.attempts !== 0) return false;
-  return message.envelope.recipients[0]?.notify?.includes("SUCCESS") !== true;
+function setAside(message: ActiveMessage, { aside }: Destination, recipients: readonly ActiveRecipient[]): void {
+  aside.add(message.envelope.sender, message.id);
+  for (const recipient of recipients) recipient.turn = "aside";
 }

@@ -39,7 +39,7 @@ import { runAgent } from "../../service/agent.ts";
 import { runService } from "../../service/service.ts";
 import { createDeliverer } from "./deliverer.ts";
 
-const DELIVERIES_AT_ONCE = 100;
+const DELIVERIES_AT_ONCE = 500; // slow destinations hold twenty each, and others must find a place
 const MEMORY_BYTES = 256 * 1024; // content up to this is read and sent in one piece
 
 runService("smtp", (context) => {

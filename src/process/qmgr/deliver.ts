@@ -1,0 +1,39 @@
+/** What an agent is told of a delivery. Pure. */
+import type { Deliver } from "../../ipc/messages.ts";
+import type { Entry } from "./destination.ts";
+import type { ActiveMessage } from "./message.ts";
+
+export function describe(job: number, entry: Entry): Deliver {
+  const { message, destination, recipients } = entry;
+  const { envelope } = message;
+  const told: Deliver = {
+    type: "deliver",
+    job,
+    id: message.id,
+    transport: destination.transport,
+    nexthop: destination.nexthop,
+    sender: envelope.sender,
+    recipients: recipients.map((recipient) => {
+      const known = envelope.recipients[recipient.index];
+      return { address: "", ...known, index: recipient.index, attempt: recipient.attempts + 1 };
+    }),
+    offset: message.offset,
+    length: message.length,
+    arrival: envelope.arrival,
+    queued: message.queuedMs,
+    ...(envelope.ret === undefined ? {} : { ret: envelope.ret }),
+    ...(envelope.envid === undefined ? {} : { envid: envelope.envid }),
+    ...(envelope.smtputf8 === undefined ? {} : { smtputf8: envelope.smtputf8 }),
+    ...(envelope.body === undefined ? {} : { body: envelope.body }),
+    ...(envelope.dialect === undefined ? {} : { dialect: envelope.dialect }),
+    ...(isBrief(message) ? { brief: true as const } : {}),
+  };
+  return told;
+}
+
+/** One recipient, first try, no report of success asked for: when it is sent, the file goes, and needs no record. */
+function isBrief(message: ActiveMessage): boolean {
+  const { recipients } = message;
+  if (recipients.length !== 1 || recipients[0]?.attempts !== 0) return false;
+  return message.envelope.recipients[0]?.notify?.includes("SUCCESS") !== true;
+}
