@@ -7,6 +7,7 @@
  * The unit of a time is in its kind. Names and meanings are Postfix's wherever Postfix has the parameter.
  */
 import type { Parameter, Section } from "./parameter.ts";
+import { clientContent } from "./parameters/client-content.ts";
 import { clientLogin } from "./parameters/client-login.ts";
 import { aliasing } from "./parameters/addresses.ts";
 import { routing, smtpClient } from "./parameters/delivery.ts";
@@ -32,6 +33,7 @@ export const parameters = {
   ...aliasing,
   ...routing,
   ...smtpClient,
+  ...clientContent,
   ...sourceAddresses,
   ...clientLogin,
   ...clientTls,
@@ -60,6 +62,7 @@ export const SECTIONS: readonly { readonly title: string; readonly rows: Section
   { title: "Aliases", rows: aliasing },
   { title: "Routing", rows: routing },
   { title: "The SMTP client", rows: smtpClient },
+  { title: "The SMTP client: content", rows: clientContent },
   { title: "The SMTP client: source addresses", rows: sourceAddresses },
   { title: "The SMTP client: logins", rows: clientLogin },
   { title: "The SMTP client: TLS", rows: clientTls },

@@ -70,6 +70,12 @@ describe("no line of a message is taken for its end", () => {
   });
 });
 
+test.each(["in memory", "streamed"])("a line over smtp_line_length_limit is broken (%s)", async (how) => {
+  const text = `A: b\r\n\r\n${"x".repeat(1200)}\r\n.\r\n`;
+  const content = how === "streamed" ? streamed(text, [100]) : contentOf(text);
+  expect((await wireOf(content)).data).toBe(`A: b\r\n\r\n${"x".repeat(998)}\r\n ${"x".repeat(202)}\r\n.\r\n`);
+});
+
 test("8-bit content arrives as it is", async () => {
   const bytes = Buffer.concat([
     Buffer.from("A: b\r\n\r\n"),

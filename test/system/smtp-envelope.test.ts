@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { agent, type Letter } from "../harness/delivering.ts";
+import { canonicalDomain } from "../../src/mail/domain.ts";
+import { agent, type Letter, streamed } from "../harness/delivering.ts";
 import { destination, type DestinationOptions } from "../harness/destination.ts";
 
-async function commandsOf(letter: Letter, answers: DestinationOptions = {}) {
+async function commandsOf(letter: Letter, answers: DestinationOptions = {}, settings: Record<string, string> = {}) {
   await using sink = await destination(answers);
-  await using smtp = agent();
+  await using smtp = agent(settings);
   const { attempts, fault } = await smtp.send(`[127.0.0.1]:${sink.port}`, letter);
   return { attempts, fault, commands: sink.commands.slice(1), messages: sink.messages };
 }
@@ -62,9 +63,9 @@ test("the null sender is sent as such", async () => {
 
 describe("SIZE", () => {
   test("a message that is too large is returned without a word to the server", async () => {
-    const { attempts, commands, fault } = await commandsOf({ text: "x".repeat(2000) }, { extensions: ["SIZE 1000"] });
+    const { attempts, commands, fault } = await commandsOf({ text: "x".repeat(900) }, { extensions: ["SIZE 800"] });
     expect(attempts).toMatchObject([{ type: "error", outcome: "bounced", dsn: "5.3.4" }]);
-    expect(attempts[0]?.text).toBe("message size 2000 exceeds size limit 1000 of server 127.0.0.1[127.0.0.1]");
+    expect(attempts[0]?.text).toBe("message size 900 exceeds size limit 800 of server 127.0.0.1[127.0.0.1]");
     expect(commands).toEqual([]);
     expect(fault).toBeUndefined();
   });
@@ -82,9 +83,35 @@ describe("8BITMIME", () => {
     expect((await commandsOf(eightBit)).commands[0]).toContain(" BODY=8BITMIME");
   });
 
-  test("mail that needs it does not go without", async () => {
-    const { attempts } = await commandsOf(eightBit, { extensions: ["PIPELINING"] });
+  const without = { extensions: ["PIPELINING"] };
+
+  test.each(["in memory", "streamed"])("mail that needs it is converted for a server without it (%s)", async (how) => {
+    const text = "A: b\r\n\r\nJörg\r\n";
+    const { attempts, commands, messages } = await commandsOf(
+      { ...(how === "streamed" ? { content: streamed(text, [3]) } : { text }), envelope: { body: "8BITMIME" } },
+      without,
+    );
+    expect(attempts).toMatchObject([{ outcome: "sent" }]);
+    expect(commands[0]).toBe("MAIL FROM:<alice@example.com>");
+    expect(messages[0]?.data.toString()).toMatch(
+      /^A: b\r\nMIME-Version.*quoted-printable\r\n.*\r\n\r\nJ=C3=B6rg\r\n$/s,
+    );
+  });
+
+  test.each(["in memory", "streamed"])("what cannot be converted is returned (%s)", async (how) => {
+    const text = "Subject: Jörg\r\n\r\nx\r\n";
+    const { attempts, commands } = await commandsOf(
+      { ...(how === "streamed" ? { content: streamed(text, [3]) } : { text }), envelope: { body: "8BITMIME" } },
+      without,
+    );
     expect(attempts).toMatchObject([{ outcome: "bounced", dsn: "5.6.3" }]);
+    expect(attempts[0]?.text).toMatch(/^8BITMIME is required, .*: 8-bit text in a header cannot be converted$/);
+    expect(commands).toEqual([]);
+  });
+
+  test("is forgone with disable_mime_output_conversion", async () => {
+    const { messages } = await commandsOf(eightBit, without, { disable_mime_output_conversion: "yes" });
+    expect(messages[0]?.data.toString()).toBe(eightBit.text);
   });
 
   test("mail that was declared so but is ASCII goes anywhere", async () => {
@@ -128,8 +155,17 @@ describe("SMTPUTF8", () => {
     }
   });
 
-  test("mail that asked for it but is ASCII goes anywhere", async () => {
-    expect((await commandsOf({ envelope: { smtputf8: true } }, without)).attempts).toMatchObject([{ outcome: "sent" }]);
+  test("mail that asked for it but is ASCII in addresses and header goes anywhere, however large", async () => {
+    const letters = [{}, { text: "A: b\r\n\r\nJörg\r\n" }, { content: streamed("A: b\r\n\r\nJörg\r\n", [5, 100]) }];
+    for (const letter of letters) {
+      const { attempts } = await commandsOf({ ...letter, envelope: { smtputf8: true } }, without);
+      expect(attempts).toMatchObject([{ outcome: "sent" }]);
+    }
+  });
+
+  test("is not asked for on account of a domain, which goes as A-labels", async () => {
+    const { commands } = await commandsOf({ to: [`bob@${canonicalDomain("bücher.example")}`] }, without);
+    expect(commands).toContain("RCPT TO:<bob@xn--bcher-kva.example>");
   });
 });
 

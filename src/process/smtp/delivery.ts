@@ -17,6 +17,7 @@ import type { Connector, Opened, OpenHow } from "./connector.ts";
 import type { OfflineList, OfflineMark } from "./offline-list.ts";
 import { ours } from "./login-words.ts";
 import type { Logins } from "./logins.ts";
+import { type Outgoing, Preparation } from "./outgoing.ts";
 import type { Host, Router } from "./route.ts";
 import type { Session, TlsRecord } from "./session.ts";
 import type { Sources, SourceSet } from "./sources.ts";
@@ -60,13 +61,13 @@ export class Delivery {
   readonly #log: Log;
   readonly #hooks: DeliveryHooks;
   readonly #signal: AbortSignal;
-  readonly #content: Content;
   readonly #hops: readonly string[]; // tried in this order
   #sources: SourceSet | undefined;
   readonly #startedAt = Date.now();
   readonly #due: number; // monotonic clock, ms
   readonly #final = new Map<number, Judged>(); // by recipient index
   readonly #passing = new Map<number, Judged>(); // what would be final if there were no further host
+  readonly #preparation: Preparation;
   #left: readonly DeliverRecipient[];
   #hop: string; // the one that it is at
   #policy: NexthopPolicy | BrokenPolicy; // for that
@@ -82,7 +83,7 @@ export class Delivery {
     this.#job = job;
     this.#lane = lane;
     this.#log = log;
-    this.#content = content;
+    this.#preparation = new Preparation(content, lane.settings.content, job.smtputf8 === true);
     this.#hooks = hooks;
     this.#signal = signal;
     this.#left = job.recipients;
@@ -96,8 +97,9 @@ export class Delivery {
     try {
       await this.#deliver();
     } catch (error) {
-      // A table that cannot be read: what it says of this mail is not known.
+      // A table, or the message, that cannot be read for now.
       if (!(error instanceof ScesError)) throw error;
+      if (error.code === "FILE_DAMAGED") return { results: [], damaged: error.message };
       this.#lastWord({ verdict: ours("deferred", "4.3.0", error.message) });
     }
     return this.#damaged === undefined ? this.#conclude() : { results: [], damaged: this.#damaged };
@@ -275,7 +277,17 @@ export class Delivery {
     const { settings, cache } = this.#lane;
     const recipients = this.#left;
     let goesOn = false;
-    const outcome = await transact(session, mailOf(this.#job, recipients, this.#content), {
+    let outgoing: Outgoing;
+    try {
+      const prepared = this.#preparation.for(session.features);
+      outgoing = prepared instanceof Promise ? await prepared : prepared;
+    } catch (error) {
+      cache.give(this.#key, session);
+      throw error;
+    }
+    // The message had to be read first, and the server did not wait.
+    if (!session.isUsable) return { isStale: true, goesOn };
+    const outcome = await transact(session, mailOf(this.#job, recipients, outgoing), {
       timeouts: settings.transaction,
       signal: this.#signal,
       pastFinalDot: this.#hooks.pastFinalDot,
@@ -364,12 +376,12 @@ export class Delivery {
   }
 }
 
-function mailOf(job: Deliver, recipients: readonly DeliverRecipient[], content: Content): Mail {
+function mailOf(job: Deliver, recipients: readonly DeliverRecipient[], outgoing: Outgoing): Mail {
   const { sender, ret, envid, smtputf8, body } = job;
   return {
     sender,
     recipients,
-    content,
+    ...outgoing,
     ...(ret === undefined ? {} : { ret }),
     ...(envid === undefined ? {} : { envid }),
     ...(smtputf8 === undefined ? {} : { smtputf8 }),

@@ -1,5 +1,4 @@
 /** MAIL and RCPT with the parameters that the server knows, and what cannot be said to it at all. */
-import { isAscii } from "node:buffer";
 import type { DeliverRecipient } from "../../ipc/messages.ts";
 import type { Content } from "../../spool/file.ts";
 import type { Features } from "./features.ts";
@@ -14,6 +13,8 @@ export interface Mail {
   readonly smtputf8?: true;
   readonly body?: "8BITMIME";
   readonly content: Content;
+  readonly hasUtf8Header?: true; // and the server takes none
+  readonly unconvertible?: string; // why it cannot be made 7-bit, as the server needs it
 }
 
 const NON_ASCII = /[\u0080-\uffff]/;
@@ -53,12 +54,13 @@ export function unsendable(mail: Mail, recipient: DeliverRecipient, session: Ses
   if (CONTROL.test(recipient.address) || CONTROL.test(mail.sender)) {
     return ownVerdict("bounced", "error", "5.1.3", "control character in an address", "mail");
   }
-  if (!features.smtputf8 && (NON_ASCII.test(mail.sender) || NON_ASCII.test(recipient.address) || hasUtf8Header(mail))) {
+  const hasUtf8Address = NON_ASCII.test(mail.sender) || NON_ASCII.test(recipient.address);
+  if (mail.hasUtf8Header || (hasUtf8Address && !features.smtputf8)) {
     return ownVerdict("bounced", "error", "5.6.7", `SMTPUTF8 is required, but was not offered by host ${peer}`, "mail");
   }
-  // Here a conversion to 7 bits will have its place; until then such a message cannot go to such a server.
-  if (!features.eightBitMime && mail.body === "8BITMIME" && isEightBit(mail.content)) {
-    return ownVerdict("bounced", "error", "5.6.3", `8BITMIME is required, but was not offered by host ${peer}`, "mail");
+  if (mail.unconvertible !== undefined) {
+    const text = `8BITMIME is required, but was not offered by host ${peer}: ${mail.unconvertible} cannot be converted`;
+    return ownVerdict("bounced", "error", "5.6.3", text, "mail");
   }
   return undefined;
 }
@@ -68,19 +70,6 @@ function needsUtf8(mail: Mail): boolean {
   if (NON_ASCII.test(mail.sender) || mail.recipients.some((recipient) => NON_ASCII.test(recipient.address)))
     return true;
   return mail.smtputf8 === true;
-}
-
-function hasUtf8Header(mail: Mail): boolean {
-  if (mail.smtputf8 !== true) return false;
-  const { bytes } = mail.content;
-  if (bytes === undefined) return true; // too long to look
-  const end = bytes.indexOf("\r\n\r\n");
-  return !isAscii(end < 0 ? bytes : bytes.subarray(0, end));
-}
-
-/** Declared as 8 bit, is it so? Content that is too long to look at is taken at its word. */
-function isEightBit(content: Content): boolean {
-  return content.bytes === undefined || !isAscii(content.bytes);
 }
 
 /** RFC 3461 4: printable ASCII but for + and =, everything else as +XX. */

@@ -31,7 +31,7 @@
  *   and smtp_* is not looked at.
  *
  * BUGS
- *   A message with 8-bit content is returned by a next hop without 8BITMIME; there is no conversion yet.
+ *   A message without MIME fields whose 8-bit text is converted is said to be in an unknown character set.
  */
 import { openContent } from "../../spool/file.ts";
 import { queuePath } from "../../spool/queues.ts";

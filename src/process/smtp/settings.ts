@@ -7,6 +7,7 @@ import type { TableSpec } from "../../config/maps.ts";
 import type { CacheLimits } from "./connection-cache.ts";
 import type { DnsOptions } from "../../dns/dns.ts";
 import type { LoginOptions } from "./logins.ts";
+import type { PreparationOptions } from "./outgoing.ts";
 import type { RouteOptions } from "./route.ts";
 import type { SourceOptions } from "./sources.ts";
 import type { SessionTimeouts } from "./session.ts";
@@ -36,6 +37,7 @@ export interface Settings {
   readonly cache: CacheLimits;
   readonly login: LoginOptions;
   readonly source: SourceOptions;
+  readonly content: PreparationOptions;
 }
 
 const CACHED_CONNECTIONS = 500; // beyond it the oldest habits of the kernel are the limit
@@ -106,6 +108,10 @@ export function settingsOf(config: Config, agent: Agent | undefined): Settings {
       reuseMs: config.smtp_connection_reuse_time_limit,
       reuseCount: config.smtp_connection_reuse_count_limit,
       size: CACHED_CONNECTIONS,
+    },
+    content: {
+      lineLimit: config.smtp_line_length_limit,
+      convertsEightBit: !config.disable_mime_output_conversion,
     },
     source: {
       helo: config.smtp_helo_name,

@@ -61,7 +61,6 @@ class Transaction {
   readonly #accepted: number[] = []; // positions of the recipients that the server takes
   #answered = 0; // of these, how many have their own reply to the final dot
   #senderRefused = false;
-  #contentBytes = 0;
   #pastFinalDot = false;
   #isOver = false;
   #damaged: string | undefined;
@@ -228,7 +227,7 @@ class Transaction {
   #sendContent(): void {
     const session = this.#session;
     const { timeouts } = this.#options;
-    const { bytes, length } = this.#mail.content;
+    const { bytes } = this.#mail.content;
     const end = bytes === undefined ? undefined : plainEnd(bytes);
     if (bytes !== undefined && end !== undefined) {
       session.expect("dot", timeouts.dataDone, (reply) => this.#onDot(reply));
@@ -239,7 +238,7 @@ class Transaction {
     }
     const awaited = session.expect("body", timeouts.dataXfer, (reply) => this.#onDot(reply));
     this.#expectFurtherAnswers();
-    this.#streaming = this.#stream(awaited, length).then(
+    this.#streaming = this.#stream(awaited).then(
       () => {
         this.#streaming = undefined;
       },
@@ -271,7 +270,7 @@ class Transaction {
   }
 
   /** Flat in memory: the next block is read when the system has taken the one before. */
-  async #stream(awaited: Awaited, length: number): Promise<void> {
+  async #stream(awaited: Awaited): Promise<void> {
     const session = this.#session;
     const { timeouts } = this.#options;
     const stuffer = new DotStuffer();
@@ -279,15 +278,11 @@ class Transaction {
     let taken = Promise.resolve();
     for await (const chunk of chunks) {
       if (this.#isOver) return;
-      this.#contentBytes += chunk.length;
       await taken;
       taken = session.handOver(stuffer.push(chunk));
       session.prolong(awaited, "body", timeouts.dataXfer);
     }
     if (this.#isOver) return;
-    if (this.#contentBytes !== length) {
-      throw new ScesError("FILE_DAMAGED", `${this.#contentBytes} bytes of content where ${length} should be`);
-    }
     session.prolong(awaited, "dot", timeouts.dataDone);
     this.#passFinalDot();
     session.put(stuffer.end().toString("latin1"));
