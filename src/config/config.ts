@@ -2,6 +2,8 @@
 import { ConfigError, type Problem } from "./config-error.ts";
 import { ALL, allTransports, fallbackOf, isComputed, meaningOf, unknownName, usedNames } from "./names.ts";
 import { PARAMETER_NAMES, type ParameterName, type Values } from "./parameters.ts";
+import { listProblems, readClasses } from "./restriction-problems.ts";
+import type { Classes } from "./restrictions.ts";
 import {
   computed,
   evaluateAll,
@@ -33,11 +35,18 @@ class Settled {
   readonly #views = new Map<string, Config>();
   readonly #queueValues: ReadonlyMap<string, unknown>;
   readonly #transports: readonly Transport[];
+  readonly #classes: Classes;
 
-  constructor(settings: Settings, transports: readonly Transport[], queueValues: ReadonlyMap<string, unknown>) {
+  constructor(settings: Settings, { transports, queueValues, classes }: Named) {
     this.#settings = settings;
     this.#transports = transports;
     this.#queueValues = queueValues;
+    this.#classes = classes;
+  }
+
+  /** The lists of smtpd_restriction_classes, by their names. */
+  get restrictionClasses(): Classes {
+    return this.#classes;
   }
 
   /** What is odd about the settings without being wrong: values that override earlier ones. */
@@ -85,20 +94,23 @@ class Settled {
   #view(key: string, view: View): Config {
     let config = this.#views.get(key);
     if (config === undefined) {
-      config = settle(this.#settings, evaluateAll(this.#settings, view).values, this.#transports, this.#queueValues);
+      const named = { transports: this.#transports, queueValues: this.#queueValues, classes: this.#classes };
+      config = settle(this.#settings, evaluateAll(this.#settings, view).values, named);
       this.#views.set(key, config);
     }
     return config;
   }
 }
 
-function settle(
-  settings: Settings,
-  values: Values,
-  transports: readonly Transport[],
-  queueValues: ReadonlyMap<string, unknown>,
-): Config {
-  return Object.freeze(Object.assign(new Settled(settings, transports, queueValues), values));
+/** What main.cf sets under names that are in no table. */
+interface Named {
+  readonly transports: readonly Transport[];
+  readonly queueValues: ReadonlyMap<string, unknown>;
+  readonly classes: Classes;
+}
+
+function settle(settings: Settings, values: Values, named: Named): Config {
+  return Object.freeze(Object.assign(new Settled(settings, named), values));
 }
 
 /** Works out all values, of the listeners and transports too. Throws ConfigError with everything that is wrong. */
@@ -131,12 +143,19 @@ export function buildConfig(settings: Settings, earlier: readonly Problem[] = []
       text: `parameter ${name}: no such transport: ${wanted} (there are: ${transports.map((each) => each.name).join(", ")})`,
     });
   }
+  const { classes, problems: ofClasses } = readClasses(settings, values.smtpd_restriction_classes ?? []);
+  problems.push(...ofClasses);
   if (problems.length + earlier.length > 0) throw new ConfigError([...earlier, ...problems]);
 
-  const config = settle(settings, values, transports, queueValues);
+  const config = settle(settings, values, { transports, queueValues, classes });
   // References between values may go wrong only in a view: better now than in a session.
-  for (const listener of LISTENERS) problems.push(...evaluateAll(settings, { kind: "listener", listener }).problems);
+  const views = LISTENERS.map((listener) => ({ kind: "listener", listener }) as const).map((view) => ({
+    view,
+    ...evaluateAll(settings, view),
+  }));
+  problems.push(...views.flatMap((view) => view.problems));
   for (const transport of viewed) problems.push(...evaluateAll(settings, { kind: "transport", transport }).problems);
+  if (problems.length === 0) problems.push(...listProblems(settings, [{ view: ALL, values }, ...views], classes));
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }

@@ -1,9 +1,11 @@
 /** Which names may be set: parameters, parameters of one listener or transport, and names that other values use. */
 import type { Problem } from "./config-error.ts";
 import { references } from "./expand.ts";
+import { nearestIn } from "./nearest.ts";
 import { isParameter, isPerListener, PARAMETER_NAMES, parameterOf, type ParameterName } from "./parameters.ts";
 import { LISTENERS, type Listener, type Settings, type View } from "./settings.ts";
 import { BUILT_IN, prefixOf, type Transport } from "./transports.ts";
+import { splitList } from "./values.ts";
 
 /** What a set name is. */
 export type Meaning =
@@ -45,9 +47,9 @@ export function meaningOf(name: string, transports: readonly Transport[], used: 
   return used.has(name) ? { kind: "own" } : { kind: "unknown" };
 }
 
-/** Every name that some value refers to. */
+/** Every name that some value refers to, and the restriction classes. */
 export function usedNames(settings: Settings): Set<string> {
-  const used = new Set<string>();
+  const used = new Set<string>(splitList(settings.written.get("smtpd_restriction_classes") ?? ""));
   for (const text of settings.written.values()) for (const name of references(text)) used.add(name);
   return used;
 }
@@ -66,44 +68,6 @@ export function nearest(name: string): string | undefined {
     if (near !== undefined) return `${listener}_${near}`;
   }
   return nearestIn(name, PARAMETER_NAMES);
-}
-
-function nearestIn(name: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(2, Math.floor(name.length / 4)) + 1;
-  for (const candidate of candidates) {
-    if (Math.abs(candidate.length - name.length) >= least) continue;
-    const distance = editDistance(name, candidate);
-    if (distance < least) {
-      least = distance;
-      best = candidate;
-    }
-  }
-  return best;
-}
-
-/** How many letters to add, remove, change or swap with their neighbour (optimal string alignment). */
-function editDistance(left: string, right: string): number {
-  let before: number[] = [];
-  let above = Array.from({ length: right.length + 1 }, (_, column) => column);
-  for (let row = 1; row <= left.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= right.length; column++) {
-      const isSame = left[row - 1] === right[column - 1];
-      let cost = Math.min(
-        (above[column] ?? 0) + 1,
-        (current[column - 1] ?? 0) + 1,
-        (above[column - 1] ?? 0) + (isSame ? 0 : 1),
-      );
-      if (row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1]) {
-        cost = Math.min(cost, (before[column - 2] ?? 0) + 1);
-      }
-      current.push(cost);
-    }
-    before = above;
-    above = current;
-  }
-  return above[right.length] ?? 0;
 }
 
 /** Whether a parameter's default is worked out from the machine. */

@@ -15,6 +15,7 @@ import { general } from "./parameters/general.ts";
 import { processes } from "./parameters/processes.ts";
 import { holding, retry, scheduling, spool } from "./parameters/queue.ts";
 import { limits, listening, relayControl, security } from "./parameters/receiving.ts";
+import { restricting } from "./parameters/restrictions.ts";
 import { reports } from "./parameters/reports.ts";
 import { sourceAddresses } from "./parameters/source-addresses.ts";
 import { clientTls } from "./parameters/tls.ts";
@@ -24,6 +25,7 @@ export const parameters = {
   ...processes,
   ...listening,
   ...relayControl,
+  ...restricting,
   ...limits,
   ...security,
   ...spool,
@@ -53,6 +55,7 @@ export const SECTIONS: readonly { readonly title: string; readonly rows: Section
   { title: "Processes", rows: processes },
   { title: "Listening", rows: listening },
   { title: "Receiving: who may send what", rows: relayControl },
+  { title: "Receiving: restrictions", rows: restricting },
   { title: "Receiving: limits", rows: limits },
   { title: "Receiving: TLS and login", rows: security },
   { title: "The spool and dropped files", rows: spool },
@@ -76,7 +79,7 @@ export function isParameter(name: string): name is ParameterName {
 }
 
 /** Parameters of which a submission listener may have its own value. */
-const PER_LISTENER: Section = { ...relayControl, ...limits, ...security };
+const PER_LISTENER: Section = { ...relayControl, ...restricting, ...limits, ...security };
 
 export function isPerListener(name: string): name is ParameterName {
   return Object.hasOwn(PER_LISTENER, name);

@@ -87,8 +87,8 @@ export function lookupIn(settings: Settings, view: View): Lookup {
 
 /** The value of one parameter in a view. Throws ValueError or ExpandError. */
 function evaluate(settings: Settings, view: View, name: ParameterName, text: string): unknown {
-  const expanded = expand(text, lookupIn(settings, view)).trim();
-  return parameterOf(name).kind.parse(expanded, settings.directory);
+  const { kind, isTemplate } = parameterOf(name);
+  return kind.parse(isTemplate ? text : expand(text, lookupIn(settings, view)).trim(), settings.directory);
 }
 
 /** All values in a view, and what is wrong with them. The values are whole only if nothing is. */

@@ -42,6 +42,7 @@ export interface Envelope {
   readonly messageId?: string; // the Message-ID field with its brackets, cleaned; for the log
   readonly subject?: string; // the Subject field, cleaned and cut to 200 characters; for list and hold rules
   readonly hops?: number; // number of Received fields before ours, where counted
+  readonly hold?: string; // an access table wants it to wait for an administrator: why, or ""
   readonly notice?: string; // our own report: the id of the message that it is about
 }
 

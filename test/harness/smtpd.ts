@@ -35,6 +35,7 @@ export interface SmtpdOptions {
 const DEFAULTS = {
   mynetworks: "127.0.0.9",
   smtpd_greet_pause: "0",
+  smtpd_peername_lookup: "no",
   smtpd_error_sleep_time: "0",
   mydestination: "example.org",
   relay_domains: "relay.test",

@@ -15,10 +15,9 @@ useSpool();
 const client = { name: "mx.one.test", address: "192.0.2.7", helo: "c.test", proto: "ESMTP" };
 
 /** Lets a new message come in under these settings; what was logged of it, without its id. */
-async function comesIn(settings: Readonly<Record<string, string>>, content: string, isLocal = false) {
+async function comesIn(settings: Readonly<Record<string, string>>, content: string, draft: object = { client }) {
   const log = memoryLog();
   const incoming = new Incoming(testConfig(settings), log, () => {});
-  const draft = isLocal ? { origin: "pickup" as const } : { client };
   const id = await spooled("incoming", { content, draft });
   incoming.room = { room: 1, admitted() {} };
   incoming.appeared({ id });
@@ -43,7 +42,9 @@ describe("a hold rule", () => {
   });
 
   test("says by which door mail came that has no client", async () => {
-    const { lines } = await comesIn({ hold_header_checks: "/^X-Wait:/ later" }, "X-Wait: 1\r\n\r\nHi\r\n", true);
+    const { lines } = await comesIn({ hold_header_checks: "/^X-Wait:/ later" }, "X-Wait: 1\r\n\r\nHi\r\n", {
+      origin: "pickup",
+    });
     expect(lines[0]).toBe("hold: header X-Wait: 1 from pickup; from=<a@one.test> to=<b@two.test>: later");
   });
 
@@ -58,5 +59,13 @@ describe("a hold rule", () => {
     const { lines } = await comesIn({ hold_sender_checks: "two.test" }, "Subject: x\r\n\r\nHi\r\n");
     expect(lines).toEqual(["message-id=<>"]);
     expect(names("hold")).toEqual([]);
+  });
+
+  test("is an access table that told smtpd so", async () => {
+    const { id, lines } = await comesIn({}, "Subject: x\r\n\r\nHi\r\n", { client, hold: "look at it" });
+    expect(lines.at(-1)).toBe("placed on hold");
+    expect(names("hold")).toEqual([id]);
+    const { envelope, records } = readQueueFile(`hold/${id}`);
+    expect(foldJournal(envelope, records).held?.reason).toBe("look at it (access table)");
   });
 });

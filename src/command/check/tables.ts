@@ -5,22 +5,41 @@ import type { User } from "../../base/user.ts";
 import type { Config } from "../../config/config.ts";
 import { maps, tableName, type TableSpec } from "../../config/maps.ts";
 import { PARAMETER_NAMES, parameterOf } from "../../config/parameters.ts";
+import { isRestrictions, type Restriction } from "../../config/restrictions.ts";
+import { LISTENERS } from "../../config/settings.ts";
 import { readTable } from "../../config/tables.ts";
 import type { Finding } from "./finding.ts";
 
 /** Every table once, with the parameters that name it. */
 export function checkTables(config: Config, owner: User | undefined): Finding[] {
-  const users = new Map<string, { readonly spec: TableSpec; readonly names: string[] }>();
-  for (const name of PARAMETER_NAMES) {
-    if (parameterOf(name).kind !== maps) continue;
-    for (const spec of config[name] as unknown as readonly TableSpec[]) {
-      const known = users.get(tableName(spec));
-      if (known === undefined) users.set(tableName(spec), { spec, names: [name] });
-      else known.names.push(name);
+  const users = new Map<string, { readonly spec: TableSpec; readonly names: Set<string> }>();
+  for (const { name, spec } of allTables(config)) {
+    const known = users.get(tableName(spec));
+    if (known === undefined) users.set(tableName(spec), { spec, names: new Set([name]) });
+    else known.names.add(name);
+  }
+  const tables = [...users.values()].flatMap(({ spec, names }) => [...checkTable([...names].join(", "), spec, owner)]);
+  return [...tables, ...checkRetryProfiles(config)];
+}
+
+function* allTables(config: Config): Generator<{ readonly name: string; readonly spec: TableSpec }> {
+  for (const view of [config, ...LISTENERS.map((listener) => config.listener(listener))]) {
+    for (const name of PARAMETER_NAMES) {
+      const { kind } = parameterOf(name);
+      if (kind === maps) for (const spec of view[name] as unknown as readonly TableSpec[]) yield { name, spec };
+      if (isRestrictions(kind)) yield* tablesOf(name, view[name] as readonly Restriction[]);
     }
   }
-  const tables = [...users.values()].flatMap(({ spec, names }) => [...checkTable(names.join(", "), spec, owner)]);
-  return [...tables, ...checkRetryProfiles(config)];
+  for (const [name, list] of config.restrictionClasses) yield* tablesOf(name, list);
+}
+
+function* tablesOf(
+  name: string,
+  list: readonly Restriction[],
+): Generator<{ readonly name: string; readonly spec: TableSpec }> {
+  for (const restriction of list) {
+    if ("tables" in restriction) for (const spec of restriction.tables) yield { name, spec };
+  }
 }
 
 /** Retry profiles that a table names and main.cf does not. */

@@ -10,9 +10,10 @@ export interface HoldMatch {
   readonly reason: string; // the rule's own words, or "" if it has none
 }
 
-/** The first rule that a message in incoming/ matches, client first, header last. */
+/** What smtpd was told, else the first rule that a message in incoming/ matches, client first, header last. */
 export function matchHoldRules(config: Config, envelope: Envelope): HoldMatch | undefined {
   const { client, sender, recipients } = envelope;
+  if (envelope.hold !== undefined) return { about: "access table", reason: envelope.hold };
   if (client !== undefined) {
     for (const rule of config.hold_client_checks) {
       if (rule.matches(client.address) || rule.matches(client.name)) {

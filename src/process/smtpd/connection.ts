@@ -15,6 +15,7 @@ import type { Socket } from "node:net";
 import { SMTPConnection, type SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
 import type { SMTPServer } from "smtp-server";
 import { clean } from "../../base/text.ts";
+import type { PeerName } from "./peer-name.ts";
 import type { Settings } from "./settings.ts";
 import type { Station } from "./station.ts";
 import { HOLD_DRAIN, HOLD_GREETING, HOLD_PAUSE, HOLD_WORK, Wire, type WireUser } from "./wire.ts";
@@ -22,7 +23,8 @@ import { HOLD_DRAIN, HOLD_GREETING, HOLD_PAUSE, HOLD_WORK, Wire, type WireUser }
 export abstract class Connection extends SMTPConnection implements WireUser {
   readonly station: Station;
   settings: Settings; // as of the connection, then as of each transaction
-  readonly clientName: string;
+  readonly names: PeerName;
+  readonly clientName: string; // verified, or "unknown"
   readonly peer: string; // name[address], as every log line has it
   isUnlimited: boolean; // the limits on clients do not apply
   isTrusted: boolean; // mynetworks
@@ -36,13 +38,14 @@ export abstract class Connection extends SMTPConnection implements WireUser {
   #isOver = false; // the disconnect line is written
   #isCounted = false; // among the client's connections
 
-  constructor(station: Station, server: SMTPServer, socket: Socket, options: SMTPConnectionOptions) {
+  constructor(station: Station, server: SMTPServer, socket: Socket, options: SMTPConnectionOptions, names: PeerName) {
     super(server, socket, options);
+    this.names = names;
     this.station = station;
     this.settings = station.settings;
     this.#top = socket;
     const address = this.remoteAddress;
-    this.clientName = address === "::1" || address.startsWith("127.") ? "localhost" : "unknown";
+    this.clientName = names.name;
     this.peer = `${this.clientName}[${address}]`;
     this.isTrusted = this.settings.isTrusted(address);
     this.isUnlimited = this.settings.isUnlimited(address);
@@ -51,6 +54,8 @@ export abstract class Connection extends SMTPConnection implements WireUser {
   abstract takeLine(line: string, isBare: boolean, isAhead: boolean): void;
   abstract takeLongLine(): void;
   abstract takeContent(bytes: number, isEnd: boolean): void;
+  /** Asked before the greeting: the refusal that takes its place. undefined: nothing is to be asked. */
+  protected abstract judgeClient(): Promise<string | undefined> | undefined;
   /** The connection is over: what is unfinished is dropped. Returns the end of the disconnect line. */
   protected abstract ended(): string;
   /** For the log: ` (1000 bytes)` in the middle of a message. */
@@ -84,8 +89,8 @@ export abstract class Connection extends SMTPConnection implements WireUser {
     if (this.station.load.isStopping) this.hangUp(this.stoppingReply);
     else if (!this.isUnlimited && !this.#isWelcome()) {
       this.hangUp(`421 4.7.0 ${config.myhostname} Error: too many connections from ${this.remoteAddress}`);
-    } else if (this.isTrusted || this.needsUpgrade || config.smtpd_greet_pause === 0) this.#greet();
-    else setTimeout(() => this.#greet(), config.smtpd_greet_pause);
+    } else if (this.isTrusted || this.needsUpgrade || config.smtpd_greet_pause === 0) this.#judge();
+    else setTimeout(() => this.#judge(), config.smtpd_greet_pause);
   }
 
   #isWelcome(): boolean {
@@ -102,10 +107,23 @@ export abstract class Connection extends SMTPConnection implements WireUser {
     return false;
   }
 
-  #greet(): void {
+  #judge(): void {
+    if (this.isGone) return;
+    const judging = this.judgeClient();
+    if (judging === undefined) this.#greet(undefined);
+    else {
+      this.setDeadline(0);
+      void judging.then(
+        (refusal) => this.#greet(refusal),
+        (error) => this.failed(error),
+      );
+    }
+  }
+
+  #greet(refusal: string | undefined): void {
     if (this.isGone) return;
     this._ready = true;
-    this.reply(`220 ${this.settings.config.smtpd_banner}`);
+    this.reply(refusal ?? `220 ${this.settings.config.smtpd_banner}`);
     this.setDeadline(this.timeoutMs);
     this.wire?.release(HOLD_GREETING);
   }

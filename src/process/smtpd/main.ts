@@ -8,8 +8,13 @@
  *   incoming/. `250 2.0.0 Ok: queued as ID` is said when the message would survive a power cut; then cleanup hears of
  *   it. Nothing about a message is kept in memory after that. Several smtpd processes may share the listeners.
  *
- *   Trusted clients (mynetworks) and users that have logged in may send anywhere, everybody else to mydestination and
- *   relay_domains. Messages of the former get a Message-ID and a Date where they have none.
+ *   Who may send what to whom is for the smtpd_*_restrictions to say: Postfix's words, in Postfix's order, with
+ *   Postfix's replies. By default trusted clients (mynetworks) and users that have logged in may send anywhere,
+ *   everybody else to mydestination, virtual_alias_domains and relay_domains. Messages of the former get a Message-ID and
+ *   a Date where they have none. Recipients of our own domains that the recipient tables do not know are refused.
+ *
+ *   Names are looked up while the client waits, each question within smtpd_dns_timeout. What the DNS does not tell puts
+ *   mail off and never refuses it for good; a list in the DNS that does not answer is passed over.
  *
  *   A reload holds for new connections at once and for living ones from their next MAIL on. A stop closes idle
  *   connections with 421 and lets transactions end within shutdown_timeout.
@@ -21,16 +26,19 @@
  *
  * FILES
  *   incoming/           accepted messages; incoming/.tmp.* while they are written
- *   smtpd_sasl_password_file, smtpd_tls_cert_file, smtpd_tls_key_file
+ *   smtpd_sasl_password_file, smtpd_tls_cert_file, smtpd_tls_key_file; the tables that restrictions name
  *
  * PARAMETERS
- *   The sections on receiving of docs/parameters.md; in_flow_delay, queue_minfree, queue_minfree_inodes,
+ *   The sections on receiving of docs/parameters.md; dns_servers, virtual_alias_domains, recipient_delimiter,
+ *   in_flow_delay, queue_minfree, queue_minfree_inodes,
  *   spool_memory_limit, shutdown_timeout.
  *
  * BUGS
  *   The limits on clients are counted by each process for itself: with smtpd_processes = 4 a client may have up to four
  *   times as many connections.
  *   CHUNKING is not offered.
+ *   What an access table wants done with a message at smtpd_end_of_data_restrictions is passed over, but for DISCARD:
+ *   by then the envelope may be on disk. FILTER, policy services and client certificates are not there.
  */
 import { runService } from "../../service/service.ts";
 import { Doorway } from "../../service/doorway.ts";

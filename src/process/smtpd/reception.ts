@@ -24,13 +24,15 @@ export interface Order {
   readonly client: Client;
   readonly receivedStart: string; // our Received field up to the id
   readonly addsMissing: boolean; // Message-ID and Date, for our own users and hosts (RFC 6409 8)
+  readonly hold: string | undefined; // why it goes on hold at once; undefined: it does not
   readonly ret: EnvelopeDraft["ret"] | undefined;
   readonly envid: string | undefined;
   readonly smtputf8: boolean;
   readonly is8bit: boolean;
 }
 
-export type Outcome = { readonly id: string } | { readonly refusal: string };
+/** `isLogged`: there is a line about the refusal already. */
+export type Outcome = { readonly id: string } | { readonly refusal: string; readonly isLogged?: true };
 
 // Many small pieces (a client that sends a byte at a time) cost more than the bytes in them.
 const MAX_PIECES = 200;
@@ -41,6 +43,7 @@ export class Reception {
   readonly #station: Station;
   readonly #order: Order;
   #refusal = "";
+  #isDropped = false;
   #entry: Entry | undefined;
   #envelope: Envelope | undefined;
   #writing: Promise<void> | undefined;
@@ -48,6 +51,17 @@ export class Reception {
   constructor(station: Station, order: Order) {
     this.#station = station;
     this.#order = order;
+  }
+
+  /** It will not be taken, and why has been said. */
+  get isRefused(): boolean {
+    return this.#refusal !== "";
+  }
+
+  /** What comes is forgotten, and the client hears that it was taken. */
+  drop(): void {
+    this.#isDropped = true;
+    this.content.discard();
   }
 
   /** After each chunk that was fed to `content`. A promise: the client has to wait for it. It never rejects. */
@@ -77,10 +91,11 @@ export class Reception {
     if (delayMs > 0) await pause(delayMs);
     if (this.#refusal === "") {
       try {
+        if (this.#isDropped) return await this.#pretend();
         if (this.#entry === undefined) await this.#commit();
         else await this.#complete(this.#entry);
       } catch (error) {
-        this.#fail(error);
+        this.fail(error);
       }
     }
     const entry = this.#entry;
@@ -104,6 +119,14 @@ export class Reception {
       this.#station.log.warn(`cannot remove an unfinished message: ${messageOf(error)}`);
     }
     this.#entry = undefined;
+  }
+
+  /** An id as any other, of a file that is not kept. */
+  async #pretend(): Promise<Outcome> {
+    this.#entry ??= this.#station.intake.open();
+    const { id } = this.#entry;
+    await this.abort();
+    return { id };
   }
 
   /** A message that is in memory as a whole. */
@@ -139,7 +162,7 @@ export class Reception {
       }
       for (const piece of pieces) await this.#entry.write(piece);
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
@@ -157,6 +180,7 @@ export class Reception {
       recipients: order.recipients,
       origin: "smtpd",
       client: order.client,
+      ...(order.hold === undefined ? {} : { hold: order.hold }),
       ...(order.ret === undefined ? {} : { ret: order.ret }),
       ...(order.envid === undefined ? {} : { envid: order.envid }),
       ...(order.smtputf8 ? { smtputf8: true as const } : {}),
@@ -190,7 +214,7 @@ export class Reception {
   }
 
   /** What the client hears is short and bland; the cause is for the log. */
-  #fail(error: unknown): void {
+  fail(error: unknown): void {
     const { log } = this.#station;
     if (error instanceof ScesError) {
       log.warn(`cannot take a message: ${error.message}`);

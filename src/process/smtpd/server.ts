@@ -3,7 +3,9 @@ import type { Server, Socket } from "node:net";
 import { SMTPServer } from "smtp-server";
 import type { SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
 import { messageOf } from "../../base/errors.ts";
+import { unmapped } from "../../base/own-addresses.ts";
 import { Session } from "./session.ts";
+import { lookUpName, type PeerName, presetName } from "./peer-name.ts";
 import type { Settings } from "./settings.ts";
 import type { Station } from "./station.ts";
 
@@ -43,7 +45,30 @@ export class MailServer extends SMTPServer {
   }
 
   override connect(socket: Socket, options?: SMTPConnectionOptions | null): void {
-    const session = new Session(this.#station, this, socket, options ?? {});
+    const { rules, config } = this.#station.settings;
+    const address = unmapped(socket.remoteAddress ?? "");
+    const preset = presetName(address, config.smtpd_peername_lookup && address !== "");
+    if (preset !== undefined) this.#serve(socket, options, preset);
+    else void this.#nameAndServe(socket, options, lookUpName(rules.dns, address)); // never rejects
+  }
+
+  /** The name is in every line about the client, also in the first. What it says meanwhile waits in its socket. */
+  async #nameAndServe(
+    socket: Socket,
+    options: SMTPConnectionOptions | null | undefined,
+    name: Promise<PeerName>,
+  ): Promise<void> {
+    const ignore = (): void => {}; // the close that follows says it
+    this.#station.load.naming++;
+    socket.on("error", ignore);
+    const known = await name;
+    socket.off("error", ignore);
+    this.#station.load.naming--;
+    if (!socket.destroyed) this.#serve(socket, options, known);
+  }
+
+  #serve(socket: Socket, options: SMTPConnectionOptions | null | undefined, names: PeerName): void {
+    const session = new Session(this.#station, this, socket, options ?? {}, names);
     if (this.#limit()) {
       this.#station.log.warn(`too many connections: ${session.peer} is turned away`);
       socket.on("error", () => {});

@@ -2,13 +2,14 @@
  * The conversation on one connection: takes command lines apart, counts commands and errors, and carries a message
  * from its 354 to its 250. What each command does is in verbs.ts, the connection itself in connection.ts.
  */
-import type { Client } from "../../mail/envelope.ts";
 import type { Answering } from "./answers.ts";
 import { takeAuthLine } from "./auth-command.ts";
 import { Connection } from "./connection.ts";
-import { OwnHeader } from "./own-header.ts";
+import { type Origin, originOf } from "./origin.ts";
 import { type Outcome, Reception } from "./reception.ts";
 import type { SaslExchange } from "./sasl.ts";
+import { subjectOf } from "./restrict/ask.ts";
+import { type Carried, decideClient, decideEnd } from "./restrict/decisions.ts";
 import { type CommandName, Tally } from "./tally.ts";
 import type { Transaction } from "./transaction.ts";
 import { findVerb, UNKNOWN, type Verb } from "./verbs.ts";
@@ -30,6 +31,9 @@ export class Session extends Connection implements Answering {
   authFailures = 0;
   exchange: SaslExchange | undefined; // in the middle of AUTH
   transaction: Transaction | undefined; // since MAIL
+  isAhead = false; // it has sent more behind the current command than it may
+  readonly carried: Carried = {}; // from one command's restrictions to the next
+  #isDenied = false; // was refused before its first command
   #reception: Reception | undefined; // since DATA
   #isCommitting = false; // the final dot is there: the message may become ours whatever the client does
   #command: CommandName = "unknown"; // that is worked on
@@ -38,7 +42,7 @@ export class Session extends Connection implements Answering {
   #junk = 0;
   #isExcused = false; // the refusal that comes is no error
   #lastWords = ""; // the reply with which this command ends the connection
-  #trace: { readonly smtputf8: boolean; readonly client: Client; readonly receivedStart: string } | undefined;
+  #trace: Origin | undefined;
 
   // ---- Commands
 
@@ -62,6 +66,8 @@ export class Session extends Connection implements Answering {
       this.reply(verb.syntaxReply ?? `500 5.5.2 Error: bad ${decoded === undefined ? "UTF-8 " : ""}syntax`);
     } else if (this.settings.requiresTls && !this.secure && !verb.isBeforeTls) {
       this.reply("530 5.7.0 Must issue a STARTTLS command first");
+    } else if (this.#isDenied && verb.name !== "quit") {
+      this.reply(`503 5.7.0 Error: access denied for ${this.peer}`); // RFC 5321 3.1
     } else if (isAhead && this.#isAheadOfTurn(verb)) {
       return;
     } else {
@@ -93,7 +99,8 @@ export class Session extends Connection implements Answering {
 
   /** RFC 2920 3.1: behind some commands nothing may be sent before their reply has come. */
   #isAheadOfTurn(verb: Verb): boolean {
-    if (!this.settings.config.smtpd_forbid_unauth_pipelining || (this.isEsmtp && !verb.endsGroup)) return false;
+    this.isAhead = !this.isEsmtp || verb.endsGroup === true;
+    if (!this.settings.config.smtpd_forbid_unauth_pipelining || !this.isAhead) return false;
     if (verb.name === "quit" || verb.name === "unknown") return false;
     this.station.log.info(`improper command pipelining after ${this.where} from ${this.peer}`);
     this.#tally.count(verb.name, false);
@@ -105,6 +112,7 @@ export class Session extends Connection implements Answering {
     this.#command = verb.name;
     this.where = verb.name.toUpperCase();
     this.isRefused = false;
+    this.isAhead = false;
   }
 
   /** The command ends the connection, with this reply. */
@@ -117,6 +125,20 @@ export class Session extends Connection implements Answering {
   beginWork(): void {
     this.setDeadline(0);
     this.wire?.hold(HOLD_WORK);
+  }
+
+  /** The reply to the command comes from `work`. */
+  later(work: Promise<string | undefined>): undefined {
+    this.beginWork();
+    work.then(
+      (reply) => {
+        // 421 and 521 promise that the connection ends (RFC 5321 3.8, RFC 7504 3).
+        if (reply !== undefined && /^[45]21 /.test(reply)) this.endWith(reply);
+        else this.#answer(reply);
+        this.endWork();
+      },
+      (error) => this.failed(error),
+    );
   }
 
   endWork(): void {
@@ -170,9 +192,9 @@ export class Session extends Connection implements Answering {
     if (isExcused) this.isRefused = false;
   }
 
-  /** The line about a refusal, ahead of its reply. */
-  logReject(where: string, reply: string, recipient?: string): void {
-    this.logFirst(`NOQUEUE: reject: ${where} from ${this.peer}: ${reply};${this.#context(recipient)}`);
+  /** The line about a refusal or another decision, ahead of its reply. `what`: "reject". */
+  note(what: string, where: string, text: string, recipient?: string): void {
+    this.logFirst(`NOQUEUE: ${what}: ${where} from ${this.peer}: ${text};${this.#context(recipient)}`);
   }
 
   #context(recipient?: string): string {
@@ -231,17 +253,20 @@ export class Session extends Connection implements Answering {
   receive(transaction: Transaction): void {
     const { request, recipients } = transaction;
     const { client, receivedStart } = this.#traceFor(request.smtputf8);
+    const { effects } = transaction;
     this.#reception = new Reception(this.station, {
       sender: transaction.sender,
-      recipients,
+      recipients: effects?.recipients(recipients) ?? recipients,
       client,
-      receivedStart,
+      receivedStart: `${effects?.header ?? ""}${receivedStart}`,
+      hold: effects?.hold,
       addsMissing: this.mayRelay,
       ret: request.ret,
       envid: request.envid,
       smtputf8: request.smtputf8,
       is8bit: request.is8bit,
     });
+    if (effects?.isDiscarded) this.#reception.drop();
     this.wire?.startContent(this.#reception.content);
   }
 
@@ -278,7 +303,7 @@ export class Session extends Connection implements Answering {
   async #finish(reception: Reception, waiting: Promise<void> | undefined): Promise<void> {
     await waiting;
     const closes = this.settings.config.smtpd_forbid_bare_newline === "reject" && reception.content.hasBareLf;
-    const outcome = await reception.finish();
+    const outcome = await this.#judgeEnd(reception);
     this.station.load.committing--;
     this.#isCommitting = false;
     this.#reception = undefined;
@@ -286,6 +311,24 @@ export class Session extends Connection implements Answering {
     this.#report(outcome, closes);
     this.transaction = undefined;
     this.station.answers.add(this);
+  }
+
+  /** Never rejects. */
+  async #judgeEnd(reception: Reception): Promise<Outcome> {
+    const { rules } = this.settings;
+    if (rules.config.smtpd_end_of_data_restrictions.length === 0 || reception.isRefused) return reception.finish();
+    try {
+      const refusal = await decideEnd(rules, subjectOf(this, "END-OF-MESSAGE"));
+      if (refusal === undefined) {
+        if (this.transaction?.effects?.isDiscarded) reception.drop();
+        return reception.finish();
+      }
+      await reception.abort();
+      return { refusal, isLogged: true };
+    } catch (error) {
+      reception.fail(error);
+      return reception.finish();
+    }
   }
 
   #report(outcome: Outcome, closes: boolean): void {
@@ -297,8 +340,10 @@ export class Session extends Connection implements Answering {
       this.#junk = 0;
       return;
     }
-    this.logReject("END-OF-MESSAGE", outcome.refusal, this.transaction?.recipients[0]?.address);
-    if (closes) this.endWith(outcome.refusal);
+    if (outcome.isLogged !== true) {
+      this.note("reject", "END-OF-MESSAGE", outcome.refusal, this.transaction?.recipients[0]?.address);
+    }
+    if (closes || /^[45]21 /.test(outcome.refusal)) this.endWith(outcome.refusal);
     else this.reply(outcome.refusal);
   }
 
@@ -306,29 +351,8 @@ export class Session extends Connection implements Answering {
     this.endWork();
   }
 
-  #traceFor(smtputf8: boolean): { readonly client: Client; readonly receivedStart: string } {
-    if (this.#trace?.smtputf8 === smtputf8) return this.#trace;
-    const { config } = this.settings;
-    const suffix = `${this.secure ? "S" : ""}${this.user === "" ? "" : "A"}`;
-    const proto = !this.isEsmtp ? "SMTP" : `${smtputf8 ? "UTF8SMTP" : "ESMTP"}${suffix}`; // RFC 3848, RFC 6531 4.3
-    const { tlsOptions } = this;
-    const client: Client = {
-      name: this.clientName,
-      address: this.remoteAddress,
-      helo: this.helo,
-      proto,
-      ...(this.user === "" ? {} : { user: this.user }),
-    };
-    const receivedStart = OwnHeader.receivedStart({
-      helo: this.helo,
-      clientName: this.clientName,
-      clientAddress: this.remoteAddress,
-      tls: tlsOptions ? `${tlsOptions.version} with cipher ${tlsOptions.name}` : "",
-      host: config.myhostname,
-      mailName: config.mail_name,
-      proto,
-    });
-    this.#trace = { smtputf8, client, receivedStart };
+  #traceFor(smtputf8: boolean): Origin {
+    if (this.#trace?.smtputf8 !== smtputf8) this.#trace = originOf(this, smtputf8);
     return this.#trace;
   }
 
@@ -336,6 +360,15 @@ export class Session extends Connection implements Answering {
 
   protected override progress(): string {
     return this.#reception === undefined || this.#isCommitting ? "" : ` (${this.#reception.content.size} bytes)`;
+  }
+
+  protected override judgeClient(): Promise<string | undefined> | undefined {
+    const { config, rules } = this.settings;
+    if (config.smtpd_delay_reject || config.smtpd_client_restrictions.length === 0) return undefined;
+    return decideClient(rules, subjectOf(this, "CONNECT"), this.carried).then((refusal) => {
+      this.#isDenied = refusal !== undefined;
+      return refusal;
+    });
   }
 
   protected override ended(): string {

@@ -4,17 +4,20 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
-import { domainMatcher, networkMatcher } from "../../config/match.ts";
+import { networkMatcher } from "../../config/match.ts";
 import { canonicalDomain } from "../../mail/domain.ts";
 import type { ListenerName } from "../../service/channel.ts";
 import { Authenticator } from "./authenticator.ts";
+import { isPlain } from "./restrict/decisions.ts";
+import { type Lookups, type Rules, rulesFor } from "./restrict/rules.ts";
 
 export interface Settings {
   readonly config: Config;
   readonly service: ListenerName["service"];
   readonly isTrusted: (address: string) => boolean; // mynetworks: an IP address
   readonly isUnlimited: (address: string) => boolean; // smtpd_client_event_limit_exceptions
-  readonly isOurs: (domain: string) => boolean; // mydestination or relay_domains: a canonical domain
+  readonly rules: Rules; // what restrictions work with
+  readonly isPlain: boolean; // at RCPT nothing is asked but who may relay
   readonly origin: string; // canonical myorigin
   readonly secureContext: SecureContext | undefined; // none: no TLS
   readonly requiresTls: boolean; // before anything but EHLO, STARTTLS and the like
@@ -23,9 +26,7 @@ export interface Settings {
   readonly memoryLimit: number; // bytes; larger messages are written while they come in
 }
 
-export function settingsFor(config: Config, service: ListenerName["service"], log: Log): Settings {
-  const isLocal = domainMatcher(config.mydestination, false);
-  const isRelayed = domainMatcher(config.relay_domains, true);
+export function settingsFor(config: Config, service: ListenerName["service"], log: Log, lookups: Lookups): Settings {
   const level = config.smtpd_tls_security_level;
   const wantsTls = service === "submissions" || level !== "none";
   return {
@@ -33,7 +34,8 @@ export function settingsFor(config: Config, service: ListenerName["service"], lo
     service,
     isTrusted: networkMatcher(config.mynetworks),
     isUnlimited: networkMatcher(config.smtpd_client_event_limit_exceptions),
-    isOurs: (domain) => isLocal(domain) || isRelayed(domain),
+    rules: rulesFor(config, log, lookups),
+    isPlain: isPlain(config),
     origin: canonicalDomain(config.myorigin) ?? config.myhostname.toLowerCase(),
     secureContext: wantsTls ? secureContextFor(config, log) : undefined,
     requiresTls: level === "encrypt",

@@ -3,6 +3,8 @@ import type { AddressInfo, Server } from "node:net";
 import { pause, systemClock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
+import { Tables } from "../../config/tables.ts";
+import { Dns } from "../../dns/dns.ts";
 import type { ListenerName } from "../../service/channel.ts";
 import type { Intake } from "../../spool/intake.ts";
 import { freeSpace, type Space } from "../../spool/space.ts";
@@ -65,22 +67,27 @@ export async function createSmtpd(parts: SmtpdParts): Promise<Smtpd> {
     clients: new Clients(systemClock, config.anvil_rate_time_unit),
     answers: new Answers(log),
     ownHeader: new OwnHeader(),
-    load: { committing: 0, isStressed: false, isStopping: false },
+    load: { naming: 0, committing: 0, isStressed: false, isStopping: false },
   };
   const ports: Port[] = [];
+  const tables = new Tables({ warn: (text) => log.warn(text) });
+  let dns = dnsFor(config);
   const compiled = new Map<string, Settings>();
 
   function settingsOf(service: ListenerName["service"]): Settings {
     let settings = compiled.get(service);
     if (settings === undefined) {
-      settings = settingsFor(service === "smtp" ? config : config.listener(service), service, log);
+      settings = settingsFor(service === "smtp" ? config : config.listener(service), service, log, {
+        dns,
+        tables,
+      });
       compiled.set(service, settings);
     }
     return settings;
   }
   async function listen({ service, address, handle }: Bound): Promise<void> {
     const station: Station = { ...shared, settings: settingsOf(service) };
-    const mail = new MailServer(station, () => sessions.size >= config.smtpd_connection_limit);
+    const mail = new MailServer(station, () => sessions.size + shared.load.naming >= config.smtpd_connection_limit);
     const port: Port = { service, address, mail, server: mail.server };
     ports.push(port);
     await mail.listening(handle);
@@ -112,6 +119,7 @@ export async function createSmtpd(parts: SmtpdParts): Promise<Smtpd> {
     },
     reload(next) {
       config = next;
+      dns = dnsFor(config);
       compiled.clear();
       shared.clients.unitMs = config.anvil_rate_time_unit;
       for (const { service, mail } of ports) mail.useSettings(settingsOf(service));
@@ -131,4 +139,15 @@ export async function createSmtpd(parts: SmtpdParts): Promise<Smtpd> {
       log.flush();
     },
   };
+}
+
+/** Sender domains, client names and lists are the DNS's: what the hosts file says of them counts for nothing. */
+function dnsFor(config: Config): Dns {
+  return new Dns({
+    servers: config.dns_servers,
+    hostLookup: ["dns"],
+    protocols: "all",
+    timeoutMs: config.smtpd_dns_timeout,
+    dnssec: false,
+  });
 }

@@ -33,6 +33,8 @@ export interface Station {
 
 /** What the sessions of all listeners come to. */
 export interface Load {
+  /** Connections whose client's name is being looked up, before they are sessions. */
+  naming: number;
   /** Messages between their final dot and our answer, whether the client is still there or not. */
   committing: number;
   /** Many connections are open: clients get less time (Postfix's stress). */

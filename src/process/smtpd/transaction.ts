@@ -1,10 +1,13 @@
 /** One mail transaction: what MAIL began and RCPT adds to. */
 import type { Recipient } from "../../mail/envelope.ts";
 import type { MailRequest } from "./mail-command.ts";
+import type { Effects } from "./restrict/effects.ts";
 
 export class Transaction {
   readonly request: MailRequest;
   readonly recipients: Recipient[] = [];
+  /** What access tables want done with the message; undefined where none was asked. */
+  effects: Effects | undefined;
   /** RCPT commands that were accepted, also of a recipient that was there already. */
   accepted = 0;
   /** RCPT commands beyond the limit. */

@@ -6,6 +6,8 @@ import { parseMail } from "./mail-command.ts";
 import { parseRcpt } from "./rcpt-command.ts";
 import type { Session } from "./session.ts";
 import type { CommandName } from "./tally.ts";
+import { askData, askHelo, askRecipient, askSender } from "./restrict/ask.ts";
+import { isOurs } from "./restrict/rules.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface Verb {
@@ -20,13 +22,13 @@ export interface Verb {
   readonly syntaxReply?: string; // to bytes that no command may have
 }
 
-function helo(session: Session, argument: string, line: string): string {
+function helo(session: Session, argument: string, line: string): string | undefined {
   if (argument === "") return `501 Syntax: ${line.slice(0, 4).toUpperCase()} hostname`;
   session.introduce(harmless(argument), false);
-  return `250 ${session.settings.config.myhostname}`;
+  return askHelo(session, "HELO", `250 ${session.settings.config.myhostname}`);
 }
 
-function ehlo(session: Session, argument: string): string {
+function ehlo(session: Session, argument: string): string | undefined {
   if (argument === "") return "501 Syntax: EHLO hostname";
   session.introduce(harmless(argument), true);
   const { config, secureContext } = session.settings;
@@ -42,7 +44,8 @@ function ehlo(session: Session, argument: string): string {
     "DSN",
     "SMTPUTF8",
   ];
-  return lines.map((line, index) => `250${index < lines.length - 1 ? "-" : " "}${line}`).join("\r\n");
+  const reply = lines.map((line, index) => `250${index < lines.length - 1 ? "-" : " "}${line}`).join("\r\n");
+  return askHelo(session, "EHLO", reply);
 }
 
 export function offersAuth(session: Session): boolean {
@@ -55,10 +58,11 @@ function harmless(name: string): string {
   return name.slice(0, 255).replace(/[^!-~]|[<>()\\";@]/g, "?");
 }
 
-function mail(session: Session, argument: string): string {
+function mail(session: Session, argument: string): string | undefined {
   const { station } = session;
   // RFC 5321 4.1.4, and after STARTTLS everything begins anew (RFC 3207 4.2).
-  if (session.helo === "") return "503 5.5.1 Error: send HELO/EHLO first";
+  const { smtpd_helo_required: isHeloRequired } = session.settings.config;
+  if (isHeloRequired && session.helo === "") return "503 5.5.1 Error: send HELO/EHLO first";
   if (session.transaction !== undefined) return "503 5.5.1 Error: nested MAIL command";
   session.refreshSettings();
   const { settings } = session;
@@ -86,8 +90,8 @@ function mail(session: Session, argument: string): string {
   // So that the log line of a refusal shows the sender.
   session.transaction = transaction;
   const refusal = refuseMail(session, request.sizeBytes);
-  if (refusal === undefined) return "250 2.1.0 Ok";
-  session.logReject("MAIL", refusal);
+  if (refusal === undefined) return askSender(session);
+  session.note("reject", "MAIL", refusal);
   session.transaction = undefined;
   return refusal;
 }
@@ -109,7 +113,7 @@ function refuseMail(session: Session, sizeBytes: number): string | undefined {
   return undefined;
 }
 
-function rcpt(session: Session, argument: string): string {
+function rcpt(session: Session, argument: string): string | undefined {
   const { station, transaction, settings } = session;
   const { config, service } = settings;
   if (transaction === undefined) return "503 5.5.1 Error: need MAIL command";
@@ -138,35 +142,32 @@ function rcpt(session: Session, argument: string): string {
     return "452 4.5.3 Error: too many recipients";
   }
   const { address, isPostmaster, recipient } = request;
-  if (!session.mayRelay && !isPostmaster && !mayReceive(session, address.local, address.domain)) {
-    return denied(session, "RCPT", address.address);
-  }
-  transaction.add(recipient);
-  return "250 2.1.5 Ok";
+  const take = () => {
+    transaction.add(recipient);
+    return "250 2.1.5 Ok";
+  };
+  if (isPostmaster) return take();
+  if (!settings.isPlain) return askRecipient(session, address, take);
+  return session.mayRelay || isOurs(address, settings.rules) ? take() : denied(session, "RCPT", address.address);
 }
 
 function denied(session: Session, where: string, address: string): string {
-  const reply = `554 5.7.1 <${address}>: Relay access denied`;
-  session.logReject(where, reply, address);
+  const { relay_domains_reject_code: code } = session.settings.config;
+  const reply = `${code} ${code >= 500 ? 5 : 4}.7.1 <${address}>: Relay access denied`;
+  session.note("reject", where, reply, address);
   return reply;
 }
 
-/**
- * Mail from strangers is for our own domains, and for addresses that cannot be meant for another host: a local part
- * such as user%host or host!user is a route to some systems behind us (Postfix: allow_untrusted_routing = no).
- */
-function mayReceive(session: Session, local: string, domain: string): boolean {
-  return session.settings.isOurs(domain) && !/[%!]/.test(local);
-}
-
-function data(session: Session, argument: string): string {
+function data(session: Session, argument: string): string | undefined {
   const { transaction } = session;
   if (transaction === undefined) return "503 5.5.1 Error: need RCPT command";
   // With pipelining a client may say DATA before it knows that all recipients were refused (RFC 2920 3.1).
   if (transaction.recipients.length === 0) return "554 5.5.1 Error: no valid recipients";
   if (argument !== "") return "501 5.5.4 Syntax: DATA";
-  session.receive(transaction);
-  return "354 End data with <CR><LF>.<CR><LF>";
+  return askData(session, () => {
+    session.receive(transaction);
+    return "354 End data with <CR><LF>.<CR><LF>";
+  });
 }
 
 function rset(session: Session, argument: string): string {
@@ -186,7 +187,7 @@ function vrfy(session: Session, argument: string): string {
   if (isAddressError(address)) {
     return address.error === "smtputf8" ? "553 5.6.7 Must declare SMTPUTF8 to send unicode address" : BAD_RECIPIENT;
   }
-  if (!session.mayRelay && address.domain !== origin && !mayReceive(session, address.local, address.domain)) {
+  if (!session.mayRelay && address.domain !== origin && !isOurs(address, session.settings.rules)) {
     return denied(session, "VRFY", address.address);
   }
   return `252 2.0.0 ${address.address}`;
