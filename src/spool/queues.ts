@@ -22,6 +22,8 @@ export const RUN = "run";
 export const STATE = "state";
 export const LOCK_FILE = "run/lock.db";
 export const RESERVE_FILE = "state/reserve";
+/** MTA-STS policies, a file for each domain. */
+export const MTA_STS = "state/mta-sts";
 
 /** The process that owns a queue, which alone takes messages out of it. */
 export const OWNERS: Readonly<Record<Queue, string>> = {

@@ -4,7 +4,7 @@ import { testConfig } from "../../src/config/load.ts";
 import type { Deliver, DeliverRecipient } from "../../src/ipc/messages.ts";
 import type { Attempt } from "../../src/mail/attempt.ts";
 import type { TranscriptRecord } from "../../src/mail/transcript.ts";
-import { createDeliverer, type Deliverer } from "../../src/process/smtp/deliverer.ts";
+import { createDeliverer, type Deliverer, type DelivererOptions } from "../../src/process/smtp/deliverer.ts";
 import type { Content } from "../../src/spool/file.ts";
 
 export interface Letter {
@@ -33,12 +33,16 @@ export interface Agent extends AsyncDisposable {
 export const SHORT_TEXT = "Subject: test\r\n\r\nHello.\r\n";
 
 /** The client with these settings in main.cf. */
-export function agent(settings: Readonly<Record<string, string>> = {}): Agent {
+export function agent(
+  settings: Readonly<Record<string, string>> = {},
+  more: Pick<DelivererOptions, "stsDirectory"> = {},
+): Agent {
   const log = memoryLog();
   const letters = new Map<number, Letter>();
   const deliverer = createDeliverer({
     config: testConfig({ myhostname: "sces.test", smtp_dns_timeout: "2s", inet_protocols: "ipv4", ...settings }),
     log,
+    ...more,
     openContent: ({ job }) => {
       const { content, text = SHORT_TEXT } = letters.get(job) ?? {};
       return content ?? contentOf(text);

@@ -2,7 +2,7 @@
 import { maps } from "../maps.ts";
 import { row, type Section } from "../parameter.ts";
 import { certificateMatch, TLS_LEVELS, tlsProtocols } from "../tls-policy.ts";
-import { integer, oneOf, path, yesNo } from "../values.ts";
+import { integer, oneOf, path, time, yesNo } from "../values.ts";
 
 export const clientTls = {
   smtp_tls_security_level: row(
@@ -25,6 +25,36 @@ export const clientTls = {
     table, else the domain, then .parent of it for all below. Values: a level, and behind it match=name:name (verify
     and secure; as in smtp_tls_secure_cert_match) and protocols=version:version (as in
     smtp_tls_mandatory_protocols).`,
+  ),
+  smtp_mta_sts: row(
+    yesNo,
+    "no",
+    `
+    Whether the MTA-STS policy of a domain (RFC 8461) is heeded: one that it enforces asks for TLS and a certificate of
+    the MX host, which must be in the policy. DANE, and a line for the domain in smtp_tls_policy_maps, go before it. It
+    is looked for at levels may, encrypt and dane, in the DNS and then by https from a server of the domain; that one
+    costs the first message to such a domain some time, and needs a way out to port 443, which is why it must be asked
+    for.`,
+  ),
+  smtp_mta_sts_timeout: row(
+    time({ min: "10ms" }),
+    "60s",
+    `
+    How long getting the policy of a domain may take. Without it the last one stays in force, or there is none; the next
+    try is five minutes later.`,
+  ),
+  smtp_mta_sts_CAfile: row(
+    path,
+    "",
+    `
+    A file with the certificates (PEM) of the authorities that are trusted with policies. Empty: those that Node.js
+    brings along.`,
+  ),
+  smtp_mta_sts_port: row(
+    integer(1, 65_535),
+    "443",
+    `
+    The port of the https servers that have policies. Another one is for tests alone.`,
   ),
   smtp_tls_mandatory_protocols: row(
     tlsProtocols,

@@ -48,7 +48,7 @@ export class Connector {
    */
   async open(host: Host, options: OpenOptions): Promise<Opened> {
     const transcript = new Transcript(host);
-    const plan = await this.#planner.plan(options.policy, host);
+    const plan = await this.#planner.plan(options.policy, host, options.byMx);
     if ("verdict" in plan) {
       return { failure: { verdict: plan.verdict, stage: "connect", tlsFailed: false }, transcript };
     }

@@ -11,17 +11,20 @@ import { ConnectionCache } from "./connection-cache.ts";
 import { Connector } from "./connector.ts";
 import { Delivery, type DeliveryHooks, type Lane } from "./delivery.ts";
 import { Dns } from "../../dns/dns.ts";
+import { MtaSts } from "./mta-sts.ts";
 import { OfflineList } from "./offline-list.ts";
 import { Logins } from "./logins.ts";
 import { Router } from "./route.ts";
 import { Sources } from "./sources.ts";
-import { settingsOf } from "./settings.ts";
+import { type Settings, settingsOf } from "./settings.ts";
+import { StsStore } from "./sts-store.ts";
 import { TlsPlanner } from "./tls-planner.ts";
 import { TlsPolicies } from "./tls-policies.ts";
 
 export interface DelivererOptions {
   readonly config: Config;
   readonly log: Log;
+  readonly stsDirectory?: string; // where MTA-STS policies are kept; none: they are forgotten
   /** Throws FILE_GONE, FILE_DAMAGED, SPOOL_IO. */
   openContent(delivery: Deliver): Content;
 }
@@ -56,7 +59,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
         dns,
         router: new Router(dns, settings.route),
         policies: new TlsPolicies({ ...settings.tls, maps: tables.open(settings.tls.maps) }, log),
-        connector: new Connector(settings, new TlsPlanner(dns, settings.tls.defaults), log),
+        connector: new Connector(settings, new TlsPlanner(dns, settings.tls.defaults, stsOf(settings, dns)), log),
         cache: new ConnectionCache(settings.cache),
         offline,
         sources: new Sources(settings.source, tables, log),
@@ -65,6 +68,12 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       lanes.set(transport, lane);
     }
     return lane;
+  }
+
+  function stsOf({ tls: { sts } }: Settings, dns: Dns): MtaSts | undefined {
+    const { stsDirectory: directory } = options;
+    if (sts === undefined) return undefined;
+    return new MtaSts(dns, directory === undefined ? undefined : new StsStore(directory), sts, log);
   }
 
   function closeLanes(): void {

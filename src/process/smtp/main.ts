@@ -18,12 +18,13 @@
  *
  * SECURITY
  *   Talks to servers that may be hostile: replies are bounded, cleaned before they are kept, and judged whole; every
- *   command has a deadline; names from the DNS are checked before they are used. Opens no file but the messages in
- *   active/, to read. Content is sent so that no line of it can be taken for the end of the message.
+ *   command has a deadline; names from the DNS are checked before they are used. Opens no file but those below. Content is
+ *   sent so that no line of it can be taken for the end of the message.
  *
  * FILES
  *   active/ID                 the message; attempt records are appended by the skeleton
  *   smtp_sasl_password_maps   logins; not used while others than their owner can read them
+ *   state/mta-sts/DOMAIN      the MTA-STS policy of a domain, one JSON object
  *
  * PARAMETERS
  *   relayhost, fallback_relay, dns_servers, inet_protocols, sender_dependent_source_pool_maps, smtp_*; see
@@ -34,7 +35,7 @@
  *   A message without MIME fields whose 8-bit text is converted is said to be in an unknown character set.
  */
 import { openContent } from "../../spool/file.ts";
-import { queuePath } from "../../spool/queues.ts";
+import { MTA_STS, queuePath } from "../../spool/queues.ts";
 import { runAgent } from "../../service/agent.ts";
 import { runService } from "../../service/service.ts";
 import { createDeliverer } from "./deliverer.ts";
@@ -47,6 +48,7 @@ runService("smtp", (context) => {
   const deliverer = createDeliverer({
     config,
     log,
+    stsDirectory: MTA_STS,
     openContent: (delivery) => openContent(queuePath("active", delivery.id), MEMORY_BYTES),
   });
   return runAgent(context, {

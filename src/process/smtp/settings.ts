@@ -10,6 +10,7 @@ import type { LoginOptions } from "./logins.ts";
 import type { PreparationOptions } from "./outgoing.ts";
 import type { RouteOptions } from "./route.ts";
 import type { SourceOptions } from "./sources.ts";
+import type { FetchOptions } from "./sts-fetch.ts";
 import type { SessionTimeouts } from "./session.ts";
 import type { TlsFiles } from "./tls-context.ts";
 import type { TlsPolicyOptions } from "./tls-policies.ts";
@@ -23,6 +24,7 @@ export interface Settings {
     readonly files: TlsFiles;
     readonly logLevel: number; // 1: each connection; 0: none
     readonly notesOffers: boolean; // of TLS that is not used
+    readonly sts: FetchOptions | undefined; // none: domains' MTA-STS policies do not matter
   };
   readonly bounceGreeting: boolean; // a greeting of 5xx returns the mail
   readonly nohostsIsTemporary: boolean; // no such domain, or no address for it
@@ -66,6 +68,13 @@ export function settingsOf(config: Config, agent: Agent | undefined): Settings {
       },
       logLevel: config.smtp_tls_loglevel,
       notesOffers: config.smtp_tls_note_starttls_offer,
+      sts: config.smtp_mta_sts
+        ? {
+            port: config.smtp_mta_sts_port,
+            caFile: config.smtp_mta_sts_CAfile,
+            timeoutMs: config.smtp_mta_sts_timeout,
+          }
+        : undefined,
     },
     bounceGreeting: !config.smtp_skip_5xx_greeting,
     nohostsIsTemporary: config.nohosts_is_temporary,

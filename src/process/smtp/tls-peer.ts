@@ -18,7 +18,7 @@ export function assess(socket: TLSSocket, terms: TlsTerms): Handshake {
   const cipher = socket.getCipher();
   const bits = cipherBits(cipher.name);
   const certificate = socket.getPeerX509Certificate();
-  const hasName = certificate !== undefined && terms.names.some((name) => isNamed(certificate, name));
+  const hasName = certificate !== undefined && terms.names.some((name) => isNamed(certificate, name, terms));
   const dane = certificate === undefined ? "other key" : isDaneMatch(terms.tlsa ?? [], certificate, hasName);
   const isTrusted = terms.level === "dane" ? dane !== "other key" : certificate !== undefined && socket.authorized;
   const isVerified = terms.level === "dane" ? dane === "match" : isTrusted && hasName;
@@ -32,9 +32,10 @@ export function assess(socket: TLSSocket, terms: TlsTerms): Handshake {
 }
 
 /** OpenSSL compares: wildcards for one whole label, the common name only where there are no DNS names (RFC 6125). */
-function isNamed(certificate: X509Certificate, name: string): boolean {
+function isNamed(certificate: X509Certificate, name: string, { noCommonName }: TlsTerms): boolean {
   if (isIP(name) !== 0) return certificate.checkIP(name) !== undefined;
-  return certificate.checkHost(name, { subject: "default", partialWildcards: false }) !== undefined;
+  const subject = noCommonName ? "never" : "default";
+  return certificate.checkHost(name, { subject, partialWildcards: false }) !== undefined;
 }
 
 function cipherBits(name: string): number {

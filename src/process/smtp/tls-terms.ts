@@ -8,8 +8,9 @@ export interface TlsTerms {
    * with a key or authority of the TLSA records.
    */
   readonly level: "none" | "may" | "encrypt" | "verify" | "dane";
-  readonly policy: string; // where they come from, as the record has it: may, secure, dane ...
-  readonly names: readonly string[]; // of verify and dane; with a dot in front: whatever is below; an IP address
+  readonly policy: string; // where they come from, as the record has it: may, secure, dane, sts ...
+  readonly names: readonly string[]; // must be had at verify and dane; with a dot in front: whatever is below; an IP address
+  readonly noCommonName?: true; // only the DNS names of a certificate count (RFC 8461 4.1)
   readonly protocols: TlsProtocols;
   readonly fromStart: boolean; // without STARTTLS (RFC 8314)
   readonly sni: string; // the name that the server is to show a certificate for
