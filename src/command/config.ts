@@ -22,11 +22,10 @@ import { replaceFile } from "../base/replace-file.ts";
 import { ConfigError, problemText } from "../config/config-error.ts";
 import { buildConfig } from "../config/config.ts";
 import { editMainCf, type Change } from "../config/edit.ts";
-import { expand } from "../config/expand.ts";
 import { readSource, sourceOf, type Source } from "../config/load.ts";
 import { ALL, nearest } from "../config/names.ts";
 import { PARAMETER_NAMES } from "../config/parameters.ts";
-import { findText, lookupIn, type Settings } from "../config/settings.ts";
+import { expandFor, findText, type Settings } from "../config/settings.ts";
 import { takeConfigOptions } from "../service/config-options.ts";
 import type { CommandIo } from "./io.ts";
 
@@ -82,7 +81,7 @@ function show(source: Source, flags: ReadonlySet<string>, names: readonly string
     }
     let value = text;
     try {
-      if (flags.has("x")) value = expand(text, lookupIn(settings, ALL)).trim();
+      if (flags.has("x")) value = expandFor(settings, ALL, name, text);
     } catch (error) {
       io.stderr.write(`sces config: parameter ${name}: ${messageOf(error)}\n`);
       status = EX_CONFIG;

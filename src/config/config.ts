@@ -68,10 +68,20 @@ class Settled {
 
   /** <transport>_<suffix> if it is set, else default_<suffix>. */
   transport<S extends TransportSuffix>(name: string, suffix: S): TransportValue<S> {
-    const own = this.#queueValues.get(`${name}_${suffix}`);
+    const own = this.#queueValues.get(`${name}_${suffix}`) ?? this.#agentDefault(name, suffix);
     const fallback = fallbackOf(suffix);
     if (fallback === undefined) throw new Error(`no such suffix: ${suffix}`);
     return (own ?? (this as unknown as Values)[fallback]) as TransportValue<S>;
+  }
+
+  /** A command's exit status speaks of all that it was given. */
+  #agentDefault(name: string, suffix: string): number | undefined {
+    return suffix === "destination_recipient_limit" && this.agentOf(name) === "pipe" ? 1 : undefined;
+  }
+
+  /** All transports on an agent. */
+  transportsOn(agent: Agent): string[] {
+    return this.#transports.filter((transport) => transport.agent === agent).map(({ name }) => name);
   }
 
   /** Who delivers for a transport; undefined if there is no such transport. */

@@ -12,6 +12,7 @@ import { clientLogin } from "./parameters/client-login.ts";
 import { aliasing } from "./parameters/addresses.ts";
 import { routing, smtpClient } from "./parameters/delivery.ts";
 import { general } from "./parameters/general.ts";
+import { pipes } from "./parameters/pipe.ts";
 import { processes } from "./parameters/processes.ts";
 import { holding, retry, scheduling, spool } from "./parameters/queue.ts";
 import { limits, listening, relayControl, security } from "./parameters/receiving.ts";
@@ -34,6 +35,7 @@ export const parameters = {
   ...holding,
   ...aliasing,
   ...routing,
+  ...pipes,
   ...smtpClient,
   ...clientContent,
   ...sourceAddresses,
@@ -64,6 +66,7 @@ export const SECTIONS: readonly { readonly title: string; readonly rows: Section
   { title: "Hold and quarantine", rows: holding },
   { title: "Aliases", rows: aliasing },
   { title: "Routing", rows: routing },
+  { title: "Delivery to commands", rows: pipes },
   { title: "The SMTP client", rows: smtpClient },
   { title: "The SMTP client: content", rows: clientContent },
   { title: "The SMTP client: source addresses", rows: sourceAddresses },

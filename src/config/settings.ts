@@ -85,10 +85,19 @@ export function lookupIn(settings: Settings, view: View): Lookup {
   return (name) => findText(settings, view, name)?.text;
 }
 
+/** A text that is set for a parameter, with what it refers to in place. Throws ExpandError. */
+export function expandFor(settings: Settings, view: View, name: string, text: string): string {
+  const { macros, isTemplate } = isParameter(name) ? parameterOf(name) : {};
+  if (isTemplate) return text;
+  const lookup = lookupIn(settings, view);
+  if (macros === undefined) return expand(text, lookup).trim();
+  const asWritten = (macro: string) => "$$".concat(`{${macro}}`); // $$ becomes one dollar sign
+  return expand(text, (other) => (macros.includes(other) ? asWritten(other) : lookup(other))).trim();
+}
+
 /** The value of one parameter in a view. Throws ValueError or ExpandError. */
 function evaluate(settings: Settings, view: View, name: ParameterName, text: string): unknown {
-  const { kind, isTemplate } = parameterOf(name);
-  return kind.parse(isTemplate ? text : expand(text, lookupIn(settings, view)).trim(), settings.directory);
+  return parameterOf(name).kind.parse(expandFor(settings, view, name, text), settings.directory);
 }
 
 /** All values in a view, and what is wrong with them. The values are whole only if nothing is. */

@@ -9,6 +9,7 @@ const PROCESSES = {
   smtp: "smtp",
   lmtp: "smtp",
   maildir: "maildir",
+  pipe: "pipe",
   discard: undefined,
   error: undefined,
   hold: undefined,

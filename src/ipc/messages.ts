@@ -5,7 +5,7 @@
  *   door (smtpd, pickup, bounce, hold, corrupt) -> cleanup   new, appeared          <- flow
  *   feeder (cleanup, defer)                     -> qmgr      admitted               <- grant, scan, recall, order
  *   owner (cleanup, defer, hold, bounce, corrupt) -> qmgr    done                   <- order
- *   agent (smtp, maildir)                       -> qmgr      inventory, report      <- deliver, ack, remotes
+ *   agent (smtp, maildir, pipe)                 -> qmgr      inventory, report      <- deliver, ack, remotes
  *   command (sces-queue, http)                  -> qmgr      command                <- reply, concluded
  *   command (sces)                              -> master    command                <- reply
  */

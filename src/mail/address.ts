@@ -141,6 +141,11 @@ export function localOf(address: string): string {
   return at < 0 ? address : address.slice(0, at);
 }
 
+/** What a local part says, without quotes and backslashes. */
+export function unquoteLocal(local: string): string {
+  return /^"(.*)"$/s.exec(local)?.[1]?.replaceAll(/\\(.)/gs, "$1") ?? local;
+}
+
 /** Whether an address needs SMTPUTF8 (RFC 6531): domains are A-labels here, so only local parts can. */
 export function needsSmtputf8(address: string): boolean {
   return NON_ASCII.test(address);

@@ -90,6 +90,8 @@ export const routing = {
     NAME_destination_concurrency_limit and the like; one on smtp or lmtp also has its own NAME_connect_timeout and so on.
     lmtp (RFC 2033) takes as next hop unix:/path, inet:host:port or [host]:port, looks for no MX, and reads lmtp_X for
     each smtp_X, which have the defaults of those and not their values.
+    pipe gives each message to a command (NAME_command, NAME_user and so on; one recipient at a time unless
+    NAME_destination_recipient_limit says otherwise).
     Three agents send nothing anywhere; their next hop is a text. discard: the mail counts as sent. error: it is
     returned with the text, in front of which an enhanced status code may stand; with one of 4.x.x it is put off. hold:
     when the message's other recipients are done it is put on hold, the text being the reason; once released it passes

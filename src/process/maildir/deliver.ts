@@ -5,6 +5,7 @@ import { clean } from "../../base/text.ts";
 import type { Deliver, DeliverRecipient } from "../../ipc/messages.ts";
 import { localOf } from "../../mail/address.ts";
 import type { Attempt } from "../../mail/attempt.ts";
+import { deliveryHead } from "../../mail/delivery-head.ts";
 import type { Content } from "../../spool/file.ts";
 import { mailboxName } from "./mailbox-name.ts";
 import { deliverToMaildir, uniqueName } from "./maildir.ts";
@@ -40,7 +41,10 @@ export async function deliverLocally(delivery: Deliver, options: LocalOptions): 
         await deliverToMaildir({
           directory: join(options.mailDirectory, mailboxName(localOf(recipient.address))),
           name: uniqueName(delivery.arrival, delivery.id, recipient.index),
-          head: headOf(delivery, recipient),
+          head: deliveryHead(
+            { sender: delivery.sender, recipient: recipient.address, original: recipient.original },
+            { returnPath: true, originalTo: true, deliveredTo: true },
+          ),
           chunks: content.chunks(),
         });
         results.push(delivered(delivery, recipient, startedAt));
@@ -54,14 +58,6 @@ export async function deliverLocally(delivery: Deliver, options: LocalOptions): 
     content.close();
   }
   return { results };
-}
-
-/** RFC 5321 4.4: the final delivery adds the return path. */
-function headOf({ sender }: Deliver, { address, original }: DeliverRecipient): string {
-  const lines = [`Return-Path: <${clean(sender, 1000)}>`];
-  if (original !== undefined && original !== address) lines.push(`X-Original-To: ${clean(original, 1000)}`);
-  lines.push(`Delivered-To: ${clean(address, 1000)}`);
-  return `${lines.join("\n")}\n`;
 }
 
 function damageOf(error: unknown): string | undefined {

@@ -1,5 +1,7 @@
 /** The directory of a mailbox: its local part, made safe as one file name that never means anything else. */
 
+import { unquoteLocal } from "../../mail/address.ts";
+
 const PLAIN = /[a-z0-9_+=.-]/;
 
 /**
@@ -7,9 +9,8 @@ const PLAIN = /[a-z0-9_+=.-]/;
  * characters as %XX of its UTF-8 bytes, a dot or hyphen in front too: no separators, no hidden names, no options.
  */
 export function mailboxName(local: string): string {
-  const unquoted = /^"(.*)"$/s.exec(local)?.[1]?.replaceAll(/\\(.)/gs, "$1") ?? local;
   let name = "";
-  for (const char of unquoted.normalize("NFC").toLowerCase()) {
+  for (const char of unquoteLocal(local).normalize("NFC").toLowerCase()) {
     const isLeading = name === "" && (char === "." || char === "-");
     name += PLAIN.test(char) && char.length === 1 && !isLeading ? char : escapeBytes(char);
   }

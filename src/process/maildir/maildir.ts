@@ -11,6 +11,7 @@ import { link, mkdir, open, unlink } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { errnoOf, isGone } from "../../base/errors.ts";
+import { unixLines } from "../../mail/unix-lines.ts";
 
 export interface Letter {
   readonly directory: string; // of the mailbox
@@ -71,15 +72,4 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close();
   }
-}
-
-/** CRLF to LF, over the borders of pieces: a piece's last CR waits for the next piece. */
-export function unixLines(): (chunk: Buffer) => Buffer {
-  let heldCr = false;
-  return (chunk) => {
-    const bytes = heldCr ? Buffer.concat([Buffer.from("\r"), chunk]) : chunk;
-    heldCr = bytes.at(-1) === 13;
-    const whole = heldCr ? bytes.subarray(0, -1) : bytes;
-    return whole.includes("\r\n") ? Buffer.from(whole.toString("latin1").replaceAll("\r\n", "\n"), "latin1") : whole;
-  };
 }

@@ -16,6 +16,7 @@ import type { Config } from "../../config/config.ts";
 import { rawValues } from "../../config/load.ts";
 import type { FromChild, FromMaster } from "../../service/channel.ts";
 import type { BoundListener } from "./listeners.ts";
+import { keepsRights } from "./owner.ts";
 
 export interface Spec {
   readonly name: string; // process name and folder
@@ -86,7 +87,7 @@ export class Child {
       execArgv: [...nodeArguments(), ...profileArguments(), SMALL_YOUNG_SPACE],
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       cwd: "/",
-      ...(owner === undefined ? {} : { uid: owner.uid, gid: owner.gid }),
+      ...(owner === undefined || keepsRights(name, config()) ? {} : { uid: owner.uid, gid: owner.gid }),
     });
     this.#process = child;
     child.on("message", (message: FromChild) => this.#receive(message));

@@ -21,14 +21,14 @@ export interface FamilyOptions {
 }
 
 const RESIDENT = ["qmgr", "cleanup", "defer", "smtp", "pickup", "smtpd"] as const;
-const ON_DEMAND = ["hold", "bounce", "corrupt", "maildir"] as const;
+const ON_DEMAND = ["hold", "bounce", "corrupt", "maildir", "pipe"] as const;
 /** These queues have an owner that runs by need: it is started when there is something in them. */
 const NEEDED: ReadonlyArray<readonly [Queue, string]> = [
   ["hold", "hold"],
   ["bounce", "bounce"],
   ["corrupt", "corrupt"],
 ];
-const AGENTS = new Set(["smtp", "maildir"]);
+const AGENTS = new Set(["smtp", "maildir", "pipe"]);
 /** Processes that each take one suspect message at a time: bystanders of a death must not wait long for each other. */
 const ALONE = 3;
 /** Doors first, so that nothing new comes; then what feeds; then qmgr, which waits for the agents; then they. */
@@ -36,7 +36,7 @@ const STOP_ORDER = [
   ["smtpd", "pickup"],
   ["cleanup", "defer"],
   ["qmgr"],
-  ["smtp", "maildir", "hold", "bounce", "corrupt"],
+  ["smtp", "maildir", "pipe", "hold", "bounce", "corrupt"],
 ];
 const PINGS = 10; // in daemon_timeout
 

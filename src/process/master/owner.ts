@@ -14,6 +14,12 @@ export function findOwner(name: string): User | undefined {
   throw new ScesError("SPOOL_LAYOUT", `mail_owner = ${name}: no such user; make it, or leave mail_owner empty`);
 }
 
+/** Whether a process of that name stays root: pipe does where a command runs as another user than mail_owner. */
+export function keepsRights(process: string, config: Config): boolean {
+  if (process !== "pipe") return false;
+  return config.transportsOn("pipe").some((name) => config.forTransport(name).pipe_user !== config.mail_owner);
+}
+
 /**
  * The spool (the current directory), the mailboxes and the log become the owner's: mail that was spooled as root goes
  * on. What others dropped stays theirs, and so does the group by which they may.

@@ -1,11 +1,10 @@
 /** Deliveries by SMTP, without the process around them: what a test needs to have a conversation of its own. */
-import { ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
 import { Tables } from "../../config/tables.ts";
 import type { Deliver, Remotes } from "../../ipc/messages.ts";
-import type { Attempt } from "../../mail/attempt.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
+import { unreadable } from "../../service/unreadable.ts";
 import type { Content } from "../../spool/file.ts";
 import { ConnectionCache } from "./connection-cache.ts";
 import { Connector } from "./connector.ts";
@@ -105,26 +104,4 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       return [...lanes.values()].reduce((sum, { cache }) => sum + cache.count, 0);
     },
   };
-}
-
-/** A file that is damaged or gone is no attempt; one that cannot be read now may be later. */
-function unreadable(delivery: Deliver, error: unknown): DeliveryResult {
-  if (!(error instanceof ScesError)) throw error;
-  if (error.code !== "SPOOL_IO") return { results: [], damaged: error.message };
-  const now = Date.now();
-  const results = delivery.recipients.map(
-    (recipient): Attempt => ({
-      kind: "attempt",
-      recipient: recipient.index,
-      attempt: recipient.attempt,
-      type: "nodata",
-      outcome: "deferred",
-      time: now,
-      state: "init",
-      dsn: "4.3.0",
-      text: error.message,
-      description: error.message,
-    }),
-  );
-  return { results };
 }
