@@ -9,7 +9,7 @@
 import type { Parameter, Section } from "./parameter.ts";
 import { clientContent } from "./parameters/client-content.ts";
 import { clientLogin } from "./parameters/client-login.ts";
-import { aliasing } from "./parameters/addresses.ts";
+import { aliasing, rewriting } from "./parameters/addresses.ts";
 import { routing, smtpClient } from "./parameters/delivery.ts";
 import { general } from "./parameters/general.ts";
 import { pipes } from "./parameters/pipe.ts";
@@ -34,6 +34,7 @@ export const parameters = {
   ...retry,
   ...holding,
   ...aliasing,
+  ...rewriting,
   ...routing,
   ...pipes,
   ...smtpClient,
@@ -65,6 +66,7 @@ export const SECTIONS: readonly { readonly title: string; readonly rows: Section
   { title: "Retry and lifetime", rows: retry },
   { title: "Hold and quarantine", rows: holding },
   { title: "Aliases", rows: aliasing },
+  { title: "Rewriting addresses", rows: rewriting },
   { title: "Routing", rows: routing },
   { title: "Delivery to commands", rows: pipes },
   { title: "The SMTP client", rows: smtpClient },

@@ -7,6 +7,8 @@ import { encodePhrase } from "./encoded-word.ts";
 
 export interface Mailbox extends Address {
   readonly name: string; // display name, encoded words not decoded; "" if none
+  readonly start: number; // where the address stands in the value: between the brackets, if it has any
+  readonly end: number;
 }
 
 export interface BadMailbox {
@@ -27,6 +29,8 @@ export interface ListOptions {
 /** What is gathered of one list entry until a comma, a semicolon or the end. */
 interface Entry {
   start: number; // offset in the value
+  from: number; // of the address; -1: none yet
+  to: number;
   words: string; // atoms, quoted strings (with quotes) and dots outside of angle brackets, as written
   angle?: string; // what stood in the angle brackets, without comments and white space
   gap: boolean; // white space was read behind the words
@@ -38,12 +42,16 @@ interface Entry {
 export function parseAddressList(value: string, options: ListOptions = {}): AddressList {
   const mailboxes: Mailbox[] = [];
   const bad: BadMailbox[] = [];
-  const fresh = (start: number): Entry => ({ start, words: "", gap: false, comment: "", broken: "" });
+  const fresh = (start: number): Entry => ({ start, from: -1, to: -1, words: "", gap: false, comment: "", broken: "" });
   let entry = fresh(0);
   let inAngle = false;
   let index = 0;
 
-  const add = (text: string) => {
+  const add = (text: string, at: number) => {
+    if (inAngle || entry.angle === undefined) {
+      if (entry.from < 0) entry.from = at;
+      entry.to = at + text.length;
+    }
     if (inAngle) {
       entry.angle = (entry.angle ?? "") + text;
       return;
@@ -72,19 +80,20 @@ export function parseAddressList(value: string, options: ListOptions = {}): Addr
         break;
       }
       if (char === "(") entry.comment = value.slice(index + 1, end - 1);
-      else add(value.slice(index, end));
+      else add(value.slice(index, end), index);
       index = end;
       continue;
     }
     if (char === "<") {
       if (entry.angle !== undefined) entry.broken = "two addresses without a comma";
       else entry.angle = "";
+      entry.from = -1; // what came before was the name
       inAngle = true;
     } else if (char === ">") {
       if (!inAngle) entry.broken = "unbalanced angle bracket";
       inAngle = false;
     } else if (char === "," && inAngle) {
-      add(char); // part of a source route, or an error that parsePath finds
+      add(char, index); // part of a source route, or an error that parsePath finds
     } else if (char === "," || char === ";") {
       finish(index);
     } else if (char === ":" && !inAngle) {
@@ -92,7 +101,7 @@ export function parseAddressList(value: string, options: ListOptions = {}): Addr
     } else if (char === " " || char === "\t" || char === "\r" || char === "\n") {
       entry.gap = !inAngle;
     } else {
-      add(char);
+      add(char, index);
     }
     index += 1;
   }
@@ -112,7 +121,7 @@ function readEntry(entry: Entry, options: ListOptions): Mailbox | string | undef
   });
   if (isAddressError(parsed)) return parsed.text;
   const name = entry.angle === undefined ? entry.comment : words === "" ? entry.comment : unquote(words);
-  return { ...parsed, name: name.trim() };
+  return { ...parsed, name: name.trim(), start: entry.from, end: entry.to };
 }
 
 /** White space around the dots and the @ of an address is allowed (RFC 5322 4.4), and kept inside of quotes. */

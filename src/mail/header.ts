@@ -27,6 +27,11 @@ export class Field {
     this.end = end;
   }
 
+  /** Offset behind the colon. */
+  get valueStart(): number {
+    return this.#colon + 1;
+  }
+
   /** The name as it stands in the message. */
   get writtenName(): string {
     return this.#bytes.toString("latin1", this.start, this.start + this.name.length);

@@ -85,7 +85,7 @@ export function rewrite(
 }
 
 /** Recipients that differ in what their senders want to hear are two: else one of them would not hear it. */
-function identity({ address, notify }: Recipient): string {
+export function identity({ address, notify }: Recipient): string {
   return `${address} ${notify?.join() ?? ""}`;
 }
 

@@ -1,16 +1,36 @@
 /** Looking an address up in virtual and canonical tables, and what is found as addresses: Postfix's mail_addr_map. */
 import { ScesError } from "../base/errors.ts";
 import { clean } from "../base/text.ts";
+import type { Config } from "../config/config.ts";
 import type { Found, Maps } from "../config/tables.ts";
 import { domainOf, isAddressError, localOf, parsePath } from "../mail/address.ts";
 import { parseAddressList } from "../mail/address-list.ts";
+import { canonicalDomain } from "../mail/domain.ts";
 import { aliasKeys, splitExtension } from "../mail/lookup-keys.ts";
+import { addressClasses } from "./address-class.ts";
 
 export interface AddressMapOptions {
   readonly delimiters: string; // recipient_delimiter
   readonly origin: string; // canonical: the domain of addresses that have none
   readonly isOurs: (domain: string) => boolean; // a bare local part in the table stands for addresses of this domain
   readonly propagates: boolean; // an extension that is not part of the key is put on what is found
+}
+
+/** `kind`: as propagate_unmatched_extensions names the tables. */
+export function addressMapOptions(config: Config, kind: "canonical" | "virtual" | "alias"): AddressMapOptions {
+  const classOf = addressClasses(config);
+  const origin = originOf(config);
+  return {
+    delimiters: config.recipient_delimiter,
+    origin,
+    isOurs: (domain) => domain === origin || classOf(domain) === "local",
+    propagates: config.propagate_unmatched_extensions.includes(kind),
+  };
+}
+
+/** myorigin, canonical. */
+export function originOf({ myorigin, myhostname }: Config): string {
+  return canonicalDomain(myorigin) ?? myhostname.toLowerCase();
 }
 
 /**

@@ -6,11 +6,10 @@ import type { Config } from "../config/config.ts";
 import type { Found, Maps, Tables } from "../config/tables.ts";
 import { domainOf, localOf } from "../mail/address.ts";
 import { type AliasTarget, parseAliasTargets, parseIncludedTargets } from "../mail/alias-targets.ts";
-import { canonicalDomain } from "../mail/domain.ts";
 import { type AliasRules, type Destination, expandAddress, type Failure, type LocalTarget } from "../mail/expansion.ts";
 import { splitExtension } from "../mail/lookup-keys.ts";
 import { addressClasses } from "./address-class.ts";
-import { type AddressMapOptions, addressesIn, mapAddress, withExtension } from "./address-map.ts";
+import { type AddressMapOptions, addressMapOptions, addressesIn, mapAddress, withExtension } from "./address-map.ts";
 
 /** Of a file that :include: names, in bytes. */
 const MAX_INCLUDE = 4 * 1024 * 1024;
@@ -38,17 +37,11 @@ export class Aliases {
 
 function rulesOf(config: Config, virtual: Maps, local: Maps): AliasRules {
   const classOf = addressClasses(config);
-  const origin = canonicalDomain(config.myorigin) ?? config.myhostname.toLowerCase();
-  const options: AddressMapOptions = {
-    delimiters: config.recipient_delimiter,
-    origin,
-    isOurs: (domain) => domain === origin || classOf(domain) === "local",
-    propagates: config.propagate_unmatched_extensions.includes("virtual"),
-  };
-  const propagates = config.propagate_unmatched_extensions.includes("alias");
+  const options = addressMapOptions(config, "virtual");
+  const localOptions = addressMapOptions(config, "alias");
   return {
     virtual: (address) => (virtual.isEmpty ? undefined : mapAddress(virtual, address, options)),
-    local: (address) => (local.isEmpty ? undefined : localTargets(local, address, { ...options, propagates })),
+    local: (address) => (local.isEmpty ? undefined : localTargets(local, address, localOptions)),
     // The postmaster has a place even where no domain is local (router.ts).
     isLocal: (address) => address === config.postmaster_recipient || classOf(domainOf(address)) === "local",
     recursionLimit: config.virtual_alias_recursion_limit,

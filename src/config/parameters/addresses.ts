@@ -1,7 +1,13 @@
-/** Which addresses stand for others. */
+/** Which addresses stand for others: aliases when mail is delivered, canonical ones when it comes in. */
 import { maps } from "../maps.ts";
 import { row, type Section } from "../parameter.ts";
-import { integer, someOf } from "../values.ts";
+import { integer, list, listOf, shown, someOf, ValueError } from "../values.ts";
+
+const places = someOf(["envelope_sender", "envelope_recipient", "header_sender", "header_recipient"]);
+const parents = listOf("domains; `!` before one excludes it, the first match decides", (item) => {
+  if (!/^!?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(item))
+    throw new ValueError(`bad domain: ${shown(item)} (as example.org)`);
+});
 
 export const aliasing = {
   virtual_alias_maps: row(
@@ -38,5 +44,72 @@ export const aliasing = {
     "canonical, virtual",
     `
     In which tables an extension that was not part of the key found is put on the addresses that are found.`,
+  ),
+} satisfies Section;
+
+export const rewriting = {
+  canonical_maps: row(
+    maps,
+    "",
+    `
+    Addresses as they are to be known, as in canonical(5), with the keys of virtual_alias_maps: looked for as mail comes
+    in, for senders and recipients, in the envelope of all mail and in the header of mail from
+    local_header_rewrite_clients. Of several addresses on the right-hand side the first counts.`,
+  ),
+  canonical_classes: row(
+    places,
+    "envelope_sender, envelope_recipient, header_sender, header_recipient",
+    `
+    Which addresses canonical_maps is for.`,
+  ),
+  sender_canonical_maps: row(
+    maps,
+    "",
+    `
+    As canonical_maps, for senders alone, and before it.`,
+  ),
+  sender_canonical_classes: row(
+    places,
+    "envelope_sender, header_sender",
+    `
+    Which addresses sender_canonical_maps is for.`,
+  ),
+  recipient_canonical_maps: row(
+    maps,
+    "",
+    `
+    As canonical_maps, for recipients alone, and before it.`,
+  ),
+  recipient_canonical_classes: row(
+    places,
+    "envelope_recipient, header_recipient",
+    `
+    Which addresses recipient_canonical_maps is for.`,
+  ),
+  masquerade_domains: row(
+    parents,
+    "",
+    `
+    Domains whose hosts are not to be seen: user@host.example.org becomes user@example.org. Behind the canonical maps.`,
+  ),
+  masquerade_exceptions: row(
+    list,
+    "",
+    `
+    Local parts that masquerade_domains leaves alone, such as root.`,
+  ),
+  masquerade_classes: row(
+    places,
+    "envelope_sender, header_sender, header_recipient",
+    `
+    Which addresses masquerade_domains is for.`,
+  ),
+  local_header_rewrite_clients: row(
+    someOf(["permit_inet_interfaces", "permit_mynetworks", "permit_sasl_authenticated"]),
+    "permit_mynetworks, permit_sasl_authenticated",
+    `
+    Clients in whose headers addresses are rewritten, and completed by myorigin where they have no domain: trusted
+    clients, users that have logged in, this machine itself (permit_inet_interfaces). What is handed in without SMTP
+    always is. Of other mail the header stays as it came.`,
   ),
 } satisfies Section;

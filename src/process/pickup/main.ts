@@ -12,7 +12,8 @@
  *   Sender, From. Recipients are those in X-Receiver, one in each such field, else all in To, Cc and Bcc. Bcc,
  *   Return-Path, Content-Length, X-Sender, X-Receiver and all x-mq- fields are not sent. x-mq-dsn-notify, -ret,
  *   -envid and -orcpt ask for reports (RFC 3461). Lines are ended by CR LF; a Received field is put in front, and
- *   Message-ID and Date are added where they are missing.
+ *   Message-ID and Date are added where they are missing. Addresses in envelope and header get their canonical form, and those
+ *   without a domain $myorigin.
  *
  *   A .json file is an object with the properties envelope (the sender; without it the null sender), recipient or
  *   recipients, mime, and dsn (notify, ret, envid, orcpt). Others are passed over.
@@ -27,7 +28,9 @@
  *   drop/ (owned), drop/.taken/ (files that are being taken), incoming/, corrupt/
  * PARAMETERS
  *   drop_scan_interval, drop_stable_time, drop_size_limit, message_size_limit, header_size_limit, hopcount_limit,
- *   spool_memory_limit, queue_minfree, queue_minfree_inodes, myhostname, myorigin, mail_name
+ *   spool_memory_limit, queue_minfree, queue_minfree_inodes, myhostname, myorigin, mail_name,
+ *   canonical_maps, sender_canonical_maps, recipient_canonical_maps, *canonical_classes, masquerade_*,
+ *   recipient_delimiter, propagate_unmatched_extensions
  * BUGS
  *   A writer that pauses for longer than drop_stable_time is cut off. Resent- fields are not looked at. A JSON file
  *   is read whole, and may have 32 MB. Of the x-mq- fields only those above have an effect yet, and responsive (JSON)

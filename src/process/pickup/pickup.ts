@@ -13,7 +13,9 @@ import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { clean, cleanBytes } from "../../base/text.ts";
 import type { Config } from "../../config/config.ts";
+import { Tables } from "../../config/tables.ts";
 import type { Flow } from "../../ipc/messages.ts";
+import { Canonical } from "../../service/canonical.ts";
 import type { Entry, Intake } from "../../spool/intake.ts";
 import { quarantine } from "../../spool/quarantine.ts";
 import { DROP } from "../../spool/queues.ts";
@@ -61,6 +63,8 @@ export class Pickup {
   readonly #settling: Settling;
   readonly #underWay = new Set<Promise<void>>();
   readonly #told = new Set<string>();
+  readonly #tables: Tables;
+  #canonical: Canonical;
   #config: Config;
   #large = 0; // of those under way
   #obstacle: string | undefined; // why nothing can be taken now
@@ -71,6 +75,8 @@ export class Pickup {
     this.#options = options;
     this.#config = options.config;
     this.#log = options.log;
+    this.#tables = new Tables({ warn: (text) => options.log.warn(text) });
+    this.#canonical = new Canonical(options.config, this.#tables);
     this.#once = new DropOnce(options.intake, options.log, options.accepted);
     this.#watch = new DropWatch(options.log, () => this.wake());
     this.#rounds = new Rounds((wasWoken) => this.#round(wasWoken));
@@ -79,6 +85,7 @@ export class Pickup {
 
   set config(config: Config) {
     this.#config = config;
+    this.#canonical = new Canonical(config, this.#tables);
     this.wake();
   }
 
@@ -199,7 +206,9 @@ export class Pickup {
       if (submission === undefined) return;
       if (isRefusal(submission)) return this.#refuseIfUnchanged(name, stat, file, submission);
       const entry = this.#options.intake.open();
-      const composed = await this.#guarded(name, () => compose(submission, this.#passage(entry, file)));
+      const composed = await this.#guarded(name, () =>
+        compose(submission, this.#passage(entry, file), this.#canonical),
+      );
       if (composed === undefined || isRefusal(composed)) {
         entry.abort();
         if (composed !== undefined) this.#refuseIfUnchanged(name, stat, file, composed);

@@ -3,6 +3,7 @@ import { clean } from "../../base/text.ts";
 import type { Config } from "../../config/config.ts";
 import type { EnvelopeDraft } from "../../mail/envelope.ts";
 import { countReceived, findField, type Header, splitHeader } from "../../mail/header.ts";
+import type { Canonical } from "../../service/canonical.ts";
 import type { Addressing } from "./addressing.ts";
 import { type Content, contentOf, contentOfFile } from "./content.ts";
 import type { DroppedFile } from "./dropped-file.ts";
@@ -98,12 +99,14 @@ export interface Composed {
   readonly body: Buffer; // as far as it is in content.start
 }
 
-/** What goes into the queue file, now that its id is known. */
-export function compose({ addressing, content, header, own }: Submission, passage: Passage): Composed {
+/** What goes into the queue file, now that its id is known. Throws ScesError where addresses cannot be looked up. */
+export function compose(submission: Submission, passage: Passage, canonical: Canonical): Composed {
+  const { addressing, content, own } = submission;
+  const { bytes, header } = canonical.header({ bytes: content.start, header: submission.header });
   const messageId = findField(header, "message-id")?.value ?? ownMessageId(passage);
   const subject = findField(header, "subject")?.value;
   return {
-    draft: {
+    draft: canonical.envelope({
       ...addressing,
       ...own,
       origin: "pickup",
@@ -111,8 +114,8 @@ export function compose({ addressing, content, header, own }: Submission, passag
       messageId: clean(messageId, 300),
       ...(subject === undefined ? {} : { subject: clean(subject, 200) }),
       hops: countReceived(header),
-    },
-    header: outgoingHeader(content.start.subarray(0, header.bodyStart), header, passage),
-    body: content.start.subarray(header.bodyStart),
+    }),
+    header: outgoingHeader(bytes.subarray(0, header.bodyStart), header, passage),
+    body: bytes.subarray(header.bodyStart),
   };
 }

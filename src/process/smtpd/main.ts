@@ -11,7 +11,9 @@
  *   Who may send what to whom is for the smtpd_*_restrictions to say: Postfix's words, in Postfix's order, with
  *   Postfix's replies. By default trusted clients (mynetworks) and users that have logged in may send anywhere,
  *   everybody else to mydestination, virtual_alias_domains and relay_domains. Messages of the former get a Message-ID and
- *   a Date where they have none. Recipients of our own domains that the recipient tables do not know are refused.
+ *   a Date where they have none, and addresses in their headers a domain (local_header_rewrite_clients). Recipients of
+ *   our own domains that the recipient tables do not know are refused. canonical_maps and the like change the addresses
+ *   of all envelopes, and of those headers.
  *
  *   Names are looked up while the client waits, each question within smtpd_dns_timeout. What the DNS does not tell puts
  *   mail off and never refuses it for good; a list in the DNS that does not answer is passed over.
@@ -29,9 +31,8 @@
  *   smtpd_sasl_password_file, smtpd_tls_cert_file, smtpd_tls_key_file; the tables that restrictions name
  *
  * PARAMETERS
- *   The sections on receiving of docs/parameters.md; dns_servers, virtual_alias_domains, recipient_delimiter,
- *   in_flow_delay, queue_minfree, queue_minfree_inodes,
- *   spool_memory_limit, shutdown_timeout.
+ *   The sections on receiving and on rewriting addresses of docs/parameters.md; dns_servers, virtual_alias_domains,
+ *   recipient_delimiter, in_flow_delay, queue_minfree, queue_minfree_inodes, spool_memory_limit, shutdown_timeout.
  *
  * BUGS
  *   The limits on clients are counted by each process for itself: with smtpd_processes = 4 a client may have up to four

@@ -25,6 +25,7 @@ export interface Order {
   readonly receivedStart: string; // our Received field up to the id
   readonly addsMissing: boolean; // Message-ID and Date, for our own users and hosts (RFC 6409 8)
   readonly hold: string | undefined; // why it goes on hold at once; undefined: it does not
+  readonly rewritesHeader: boolean; // addresses in it, see service/canonical.ts
   readonly ret: EnvelopeDraft["ret"] | undefined;
   readonly envid: string | undefined;
   readonly smtputf8: boolean;
@@ -132,11 +133,10 @@ export class Reception {
   /** A message that is in memory as a whole. */
   async #commit(): Promise<void> {
     const pieces = this.content.take();
-    const { config } = this.#station.settings;
     let rest = pieces.slice(1);
-    let examined = examineHeader(pieces[0] ?? EMPTY, rest.length === 0, config);
+    let examined = this.#examine(pieces[0] ?? EMPTY, rest.length === 0);
     if (examined === "incomplete") {
-      examined = examineHeader(Buffer.concat(pieces), true, config);
+      examined = this.#examine(Buffer.concat(pieces), true);
       rest = [];
     }
     if (typeof examined === "string") return this.#refuse(examined);
@@ -153,7 +153,7 @@ export class Reception {
       let pieces = this.content.take();
       if (this.#entry === undefined) {
         const bytes = Buffer.concat(pieces);
-        const examined = examineHeader(bytes, false, this.#station.settings.config);
+        const examined = this.#examine(bytes, false);
         if (examined === "incomplete") return this.content.putBack(bytes);
         if (typeof examined === "string") return this.#refuse(examined);
         this.#entry = this.#station.intake.open();
@@ -172,10 +172,17 @@ export class Reception {
     await entry.finish();
   }
 
+  /** As examineHeader, whose addresses are then as they are to be sent. */
+  #examine(bytes: Buffer, isWhole: boolean): Examined | string {
+    const { config, canonical } = this.#station.settings;
+    const examined = examineHeader(bytes, isWhole, config);
+    return typeof examined === "string" || !this.#order.rewritesHeader ? examined : canonical.header(examined);
+  }
+
   #draft(entry: Entry, { header }: Examined): EnvelopeDraft {
     const order = this.#order;
     const ownId = this.#ownMessageId(entry, header);
-    return {
+    return this.#station.settings.canonical.envelope({
       sender: order.sender,
       recipients: order.recipients,
       origin: "smtpd",
@@ -187,7 +194,7 @@ export class Reception {
       ...(order.is8bit ? { body: "8BITMIME" as const } : {}),
       ...noteHeader(header),
       ...(ownId === undefined ? {} : { messageId: ownId }),
-    };
+    });
   }
 
   /** The Message-ID that we give a message; undefined where it has one, or need not have ours. */

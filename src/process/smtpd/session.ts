@@ -261,6 +261,7 @@ export class Session extends Connection implements Answering {
       receivedStart: `${effects?.header ?? ""}${receivedStart}`,
       hold: effects?.hold,
       addsMissing: this.mayRelay,
+      rewritesHeader: this.settings.rewritesHeaderOf(this),
       ret: request.ret,
       envid: request.envid,
       smtputf8: request.smtputf8,

@@ -2,14 +2,23 @@
 import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { messageOf } from "../../base/errors.ts";
+import { isOwnAddress } from "../../base/own-addresses.ts";
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
 import { networkMatcher } from "../../config/match.ts";
 import { canonicalDomain } from "../../mail/domain.ts";
+import { Canonical } from "../../service/canonical.ts";
 import type { ListenerName } from "../../service/channel.ts";
 import { Authenticator } from "./authenticator.ts";
 import { isPlain } from "./restrict/decisions.ts";
 import { type Lookups, type Rules, rulesFor } from "./restrict/rules.ts";
+
+/** What local_header_rewrite_clients looks at. */
+interface RewriteClient {
+  readonly isTrusted: boolean;
+  readonly user: string; // "": nobody has logged in
+  readonly remoteAddress: string;
+}
 
 export interface Settings {
   readonly config: Config;
@@ -23,6 +32,8 @@ export interface Settings {
   readonly requiresTls: boolean; // before anything but EHLO, STARTTLS and the like
   readonly requiresUser: boolean; // submission: only users and trusted clients may send
   readonly authenticator: Authenticator | undefined; // none: no AUTH
+  readonly canonical: Canonical;
+  readonly rewritesHeaderOf: (client: RewriteClient) => boolean; // local_header_rewrite_clients
   readonly memoryLimit: number; // bytes; larger messages are written while they come in
 }
 
@@ -41,6 +52,13 @@ export function settingsFor(config: Config, service: ListenerName["service"], lo
     requiresTls: level === "encrypt",
     requiresUser: service !== "smtp",
     authenticator: config.smtpd_sasl_auth_enable ? new Authenticator(config.smtpd_sasl_password_file, log) : undefined,
+    canonical: new Canonical(config, lookups.tables),
+    rewritesHeaderOf: ({ isTrusted, user, remoteAddress }) => {
+      const clients = config.local_header_rewrite_clients;
+      if (isTrusted && clients.includes("permit_mynetworks")) return true;
+      if (user !== "" && clients.includes("permit_sasl_authenticated")) return true;
+      return clients.includes("permit_inet_interfaces") && isOwnAddress(remoteAddress);
+    },
     memoryLimit: config.spool_memory_limit,
   };
 }

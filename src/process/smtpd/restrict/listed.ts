@@ -40,6 +40,9 @@ function missingFrom(rules: Rules, address: string): { readonly table: string; r
     const keys = aliasKeys(address, config.recipient_delimiter, whose === "local");
     return rules.maps(specs).lookup(keys.map(({ key }) => key)) !== undefined;
   };
+  // A canonical address is looked for under its new form later; an alias is there whatever it leads to.
+  if ([config.recipient_canonical_maps, config.canonical_maps, config.virtual_alias_maps].some(isThere))
+    return undefined;
   if (whose === "virtual-alias") return { table: "virtual alias", code: config.unknown_virtual_alias_reject_code };
   const wanted = whose === "local" ? config.local_recipient_maps : config.relay_recipient_maps;
   // RFC 5321 4.5.1: whoever looks after our mail can always be reached; and so can what our reports come from.
