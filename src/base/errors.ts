@@ -10,6 +10,7 @@ export const ERROR_CODES = {
   FILE_DAMAGED: "a queue file cannot be understood",
   FILE_GONE: "a queue file is not where it was seen",
   NOT_RUNNING: "the mail system is not running",
+  KEY_UNUSABLE: "a DKIM key cannot be used",
   NO_TOKEN: "the command for access tokens gave none",
   NO_ANSWER: "the queue manager does not answer",
   TABLE_UNREADABLE: "a lookup table cannot be read",

@@ -11,6 +11,7 @@ import { clientContent } from "./parameters/client-content.ts";
 import { clientLogin } from "./parameters/client-login.ts";
 import { aliasing, rewriting } from "./parameters/addresses.ts";
 import { routing, smtpClient } from "./parameters/delivery.ts";
+import { dkim } from "./parameters/dkim.ts";
 import { general } from "./parameters/general.ts";
 import { pipes } from "./parameters/pipe.ts";
 import { processes } from "./parameters/processes.ts";
@@ -41,6 +42,7 @@ export const parameters = {
   ...clientContent,
   ...sourceAddresses,
   ...clientLogin,
+  ...dkim,
   ...clientTls,
   ...reports,
 };
@@ -73,6 +75,7 @@ export const SECTIONS: readonly { readonly title: string; readonly rows: Section
   { title: "The SMTP client: content", rows: clientContent },
   { title: "The SMTP client: source addresses", rows: sourceAddresses },
   { title: "The SMTP client: logins", rows: clientLogin },
+  { title: "The SMTP client: DKIM", rows: dkim },
   { title: "The SMTP client: TLS", rows: clientTls },
   { title: "Reports", rows: reports },
 ];

@@ -1,6 +1,7 @@
 /** What an agent is told of a delivery. Pure. */
 import type { Deliver } from "../../ipc/messages.ts";
 import type { Entry } from "./destination.ts";
+import type { Client, Envelope } from "../../mail/envelope.ts";
 import type { ActiveMessage } from "./message.ts";
 
 export function describe(job: number, entry: Entry): Deliver {
@@ -26,9 +27,14 @@ export function describe(job: number, entry: Entry): Deliver {
     ...(envelope.smtputf8 === undefined ? {} : { smtputf8: envelope.smtputf8 }),
     ...(envelope.body === undefined ? {} : { body: envelope.body }),
     ...(envelope.dialect === undefined ? {} : { dialect: envelope.dialect }),
+    ...(isStrangers(envelope) ? { client: envelope.client.address } : {}),
     ...(isBrief(message) ? { brief: true as const } : {}),
   };
   return told;
+}
+
+function isStrangers(envelope: Envelope): envelope is Envelope & { readonly client: Client } {
+  return envelope.client !== undefined && envelope.client.user === undefined;
 }
 
 /** One recipient, first try, no report of success asked for: when it is sent, the file goes, and needs no record. */

@@ -1,6 +1,7 @@
 /** Deliveries by SMTP, without the process around them: what a test needs to have a conversation of its own. */
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
+import { networkMatcher } from "../../config/match.ts";
 import { Tables } from "../../config/tables.ts";
 import type { Deliver, Remotes } from "../../ipc/messages.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
@@ -12,6 +13,7 @@ import { Delivery, type DeliveryHooks, type Lane } from "./delivery.ts";
 import { Dns } from "../../dns/dns.ts";
 import { MtaSts } from "./mta-sts.ts";
 import { OfflineList } from "./offline-list.ts";
+import { DkimKeys } from "./dkim-keys.ts";
 import { Logins } from "./logins.ts";
 import { Router } from "./route.ts";
 import { Sources } from "./sources.ts";
@@ -63,6 +65,8 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
         offline,
         sources: new Sources(settings.source, tables, log),
         logins: new Logins(settings.login, tables),
+        dkim: settings.dkim.maps.length === 0 ? undefined : new DkimKeys(settings.dkim, tables),
+        isTrusted: networkMatcher(settings.networks),
       };
       lanes.set(transport, lane);
     }

@@ -22,6 +22,7 @@ import type { Host, Router } from "./route.ts";
 import type { Session, TlsRecord } from "./session.ts";
 import type { Sources, SourceSet } from "./sources.ts";
 import type { Settings } from "./settings.ts";
+import type { DkimKeys } from "./dkim-keys.ts";
 import type { Mail } from "./envelope-commands.ts";
 import type { BrokenPolicy, NexthopPolicy, TlsPolicies } from "./tls-policies.ts";
 import { isOneTooMany, wantsAnother } from "./too-many.ts";
@@ -39,6 +40,8 @@ export interface Lane {
   readonly offline: OfflineList;
   readonly sources: Sources;
   readonly logins: Logins;
+  readonly dkim: DkimKeys | undefined; // absent: nothing is signed
+  readonly isTrusted: (address: string) => boolean; // a client of ours
 }
 
 export interface DeliveryHooks {
@@ -83,7 +86,9 @@ export class Delivery {
     this.#job = job;
     this.#lane = lane;
     this.#log = log;
-    this.#preparation = new Preparation(content, lane.settings.content, job.smtputf8 === true);
+    const isOurs = lane.dkim !== undefined && (job.client === undefined || lane.isTrusted(job.client));
+    const keys = isOurs ? lane.dkim : undefined;
+    this.#preparation = new Preparation(content, lane.settings.content, job.smtputf8 === true, keys);
     this.#hooks = hooks;
     this.#signal = signal;
     this.#left = job.recipients;
@@ -101,6 +106,7 @@ export class Delivery {
       if (!(error instanceof ScesError)) throw error;
       if (error.code === "FILE_DAMAGED") return { results: [], damaged: error.message };
       this.#lastWord({ verdict: ours("deferred", "4.3.0", error.message) });
+      this.#fault = undefined; // the destination has no part in it
     }
     return this.#damaged === undefined ? this.#conclude() : { results: [], damaged: this.#damaged };
   }

@@ -6,6 +6,8 @@
 import { isAscii } from "node:buffer";
 import { ScesError } from "../../base/errors.ts";
 import type { Content } from "../../spool/file.ts";
+import { signed } from "./dkim.ts";
+import type { DkimKeys } from "./dkim-keys.ts";
 import type { Features } from "./features.ts";
 import { hasLongLine, LineBreaker } from "./long-lines.ts";
 import { MalformedMime } from "./mime-walk.ts";
@@ -41,16 +43,18 @@ export class Preparation {
   readonly #content: Content;
   readonly #options: PreparationOptions;
   readonly #mayHaveUtf8Header: boolean;
+  readonly #keys: DkimKeys | undefined;
   #last: { readonly wants: Wants; readonly outgoing: Outgoing } | undefined;
 
-  /** `mayHaveUtf8Header`: its sender asked for SMTPUTF8. */
-  constructor(content: Content, options: PreparationOptions, mayHaveUtf8Header: boolean) {
+  /** `mayHaveUtf8Header`: its sender asked for SMTPUTF8. `keys`: it is to be signed, if there is one for it. */
+  constructor(content: Content, options: PreparationOptions, mayHaveUtf8Header: boolean, keys: DkimKeys | undefined) {
     this.#content = content;
     this.#options = options;
     this.#mayHaveUtf8Header = mayHaveUtf8Header;
+    this.#keys = keys;
   }
 
-  /** A promise only where the message has to be read first. It rejects with FILE_DAMAGED, SPOOL_IO. */
+  /** A promise only where the message has to be read first. It rejects with FILE_DAMAGED, SPOOL_IO, KEY_UNUSABLE. */
   for(features: Features): Outgoing | Promise<Outgoing> {
     const sevenBit = this.#options.convertsEightBit && !features.eightBitMime;
     const asciiHeader = this.#mayHaveUtf8Header && !features.smtputf8;
@@ -59,8 +63,15 @@ export class Preparation {
       return last.outgoing;
     const wants = { sevenBit, asciiHeader, lineLimit: this.#options.lineLimit };
     const outgoing = prepare(this.#content, wants);
-    if (outgoing instanceof Promise) return outgoing.then((ready) => this.#keep(wants, ready));
+    if (outgoing instanceof Promise || this.#keys !== undefined) return this.#finish(wants, outgoing, this.#keys);
     return this.#keep(wants, outgoing);
+  }
+
+  async #finish(wants: Wants, converted: Outgoing | Promise<Outgoing>, keys: DkimKeys | undefined): Promise<Outgoing> {
+    const outgoing = await converted;
+    const isToGo = !outgoing.hasUtf8Header && outgoing.unconvertible === undefined;
+    if (keys === undefined || !isToGo) return this.#keep(wants, outgoing);
+    return this.#keep(wants, { ...outgoing, content: await signed(outgoing.content, keys) });
   }
 
   #keep(wants: Wants, outgoing: Outgoing): Outgoing {

@@ -7,6 +7,7 @@ import type { TableSpec } from "../../config/maps.ts";
 import type { CacheLimits } from "./connection-cache.ts";
 import type { DnsOptions } from "../../dns/dns.ts";
 import type { LoginOptions } from "./logins.ts";
+import type { DkimOptions } from "./dkim-keys.ts";
 import type { PreparationOptions } from "./outgoing.ts";
 import type { RouteOptions } from "./route.ts";
 import type { SourceOptions } from "./sources.ts";
@@ -40,6 +41,8 @@ export interface Settings {
   readonly login: LoginOptions;
   readonly source: SourceOptions;
   readonly content: PreparationOptions;
+  readonly dkim: DkimOptions;
+  readonly networks: readonly string[]; // ours
 }
 
 const CACHED_CONNECTIONS = 500; // beyond it the oldest habits of the kernel are the limit
@@ -118,6 +121,8 @@ export function settingsOf(config: Config, agent: Agent | undefined): Settings {
       reuseCount: config.smtp_connection_reuse_count_limit,
       size: CACHED_CONNECTIONS,
     },
+    dkim: { maps: agent === "lmtp" ? [] : config.dkim_sign_maps, directory: config.dkim_key_directory },
+    networks: config.mynetworks,
     content: {
       lineLimit: config.smtp_line_length_limit,
       convertsEightBit: !config.disable_mime_output_conversion,
