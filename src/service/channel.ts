@@ -7,6 +7,9 @@ export interface ListenerName {
   readonly address: string; // "127.0.0.1:2525", as configured
 }
 
+/** What a smtpd counted of a client or user: whose, what, how many more. */
+export type Counted = readonly [key: string, what: string, by: number];
+
 export type FromMaster =
   /** First word: the settings as text, as main.cf and -o gave them; master has checked them. */
   | {
@@ -25,6 +28,8 @@ export type FromMaster =
   | { readonly type: "wake" } // there may be work
   | { readonly type: "leave" } // answer to leaving: end now
   | { readonly type: "ping" }
+  | { readonly type: "counted"; readonly pid: number; readonly counted: readonly Counted[] } // at another smtpd
+  | { readonly type: "smtpd-gone"; readonly pid: number } // with all its connections
   | { readonly type: "agent-gone"; readonly pid: number; readonly ordered: boolean }; // for qmgr
 
 export type FromChild =
@@ -33,4 +38,5 @@ export type FromChild =
   | { readonly type: "wake"; readonly process: string; readonly alone?: boolean } // start it, or pass the word on
   | { readonly type: "leaving" } // idle for max_idle
   | { readonly type: "working" } // no longer
+  | { readonly type: "counted"; readonly counted: readonly Counted[] } // smtpd: for the other smtpds
   | { readonly type: "kill"; readonly pid: number }; // qmgr: an agent that does not report

@@ -10,7 +10,7 @@ import { EX_OK, EX_SOFTWARE } from "../base/exit.ts";
 import type { Config } from "../config/config.ts";
 import { configFromValues } from "../config/load.ts";
 import { socketPath } from "../spool/queues.ts";
-import type { FromChild, FromMaster, ListenerName } from "./channel.ts";
+import type { Counted, FromChild, FromMaster, ListenerName } from "./channel.ts";
 import { logOptions } from "./log-options.ts";
 
 export interface Listener extends ListenerName {
@@ -31,6 +31,8 @@ export interface Context {
   kill(pid: number): void;
   /** qmgr: master's word that an agent ended. */
   onAgentGone(listener: (pid: number, ordered: boolean) => void): void;
+  /** smtpd: for the others of its kind, what it has counted. */
+  tellCounted(counted: readonly Counted[]): void;
   /** No work: an on-demand process ends after max_idle unless `busy` is called or it is woken. */
   idle(): void;
   busy(): void;
@@ -49,6 +51,8 @@ export interface Service {
   /** smtpd: one listener more, or one less. */
   listen?(listener: Listener): void;
   unlisten?(listener: ListenerName): void;
+  /** smtpd: what another one has counted; undefined: it has ended. */
+  heardCounted?(pid: number, counted: readonly Counted[] | undefined): void;
 }
 
 /** Called once by each main.ts. Does not return in the sense that the process lives on. */
@@ -137,6 +141,7 @@ export function runService(name: string, start: (context: Context) => Promise<Se
     },
     wake,
     kill: (pid) => tell({ type: "kill", pid }),
+    tellCounted: (counted) => tell({ type: "counted", counted }),
     onAgentGone: (listener) => {
       agentGone = listener;
     },
@@ -232,6 +237,12 @@ export function runService(name: string, start: (context: Context) => Promise<Se
         break;
       case "ping":
         tell({ type: "pong" });
+        break;
+      case "counted":
+        service?.heardCounted?.(message.pid, message.counted);
+        break;
+      case "smtpd-gone":
+        service?.heardCounted?.(message.pid, undefined);
         break;
       case "agent-gone":
         agentGone?.(message.pid, message.ordered);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Clock } from "../../src/base/clock.ts";
 import { testConfig } from "../../src/config/load.ts";
-import { Clients } from "../../src/process/smtpd/clients.ts";
+import { clientKey, Clients } from "../../src/process/smtpd/clients.ts";
 import { dress, examineHeader } from "../../src/process/smtpd/letterhead.ts";
 import { OwnHeader } from "../../src/process/smtpd/own-header.ts";
 import { decodeUtf8Address, decodeXtext, splitPathArgument } from "../../src/process/smtpd/path-argument.ts";
@@ -37,15 +37,31 @@ describe("clients", () => {
   });
 
   test("with IPv6 are networks of /64, however they are written", () => {
+    const one = ["2001:db8:0:1::1", "2001:db8:0:1:2:3:4:5", "2001:db8:0:1:ffff::"].map(clientKey);
+    expect(new Set(one)).toEqual(new Set(["2001:db8:0:1::/64"]));
+    expect(clientKey("::1")).toBe(clientKey("::2"));
+    expect(clientKey("2001:db8:0:2::1")).not.toBe(one[0]);
+    expect(clientKey("192.0.2.1")).toBe("192.0.2.1");
+  });
+
+  test("are counted by all processes together, until one of them ends", () => {
     clock.ms = 0;
-    const clients = new Clients(clock, 1000);
-    for (const address of ["2001:db8:0:1::1", "2001:db8:0:1:2:3:4:5", "2001:db8:0:1:ffff::"])
-      clients.add(address, "connects");
-    clients.add("::1", "connects");
-    clients.add("2001:db8:0:2::1", "connects");
-    expect(clients.count("2001:db8:0:1::9", "connects")).toBe(3);
-    expect(clients.count("::2", "connects")).toBe(1);
-    expect(clients.size).toBe(3);
+    const [here, there] = [new Clients(clock, 1000), new Clients(clock, 1000)];
+    there.isShared = true;
+    there.connected("192.0.2.1");
+    there.connected("192.0.2.1");
+    there.add("user alice", "messages");
+    const counted = there.untold();
+    expect(there.untold()).toEqual([]);
+    here.heard(7, counted);
+    expect(here.connected("192.0.2.1")).toBe(3);
+    expect(here.add("user alice", "messages")).toBe(2);
+    there.disconnected("192.0.2.1");
+    here.heard(7, there.untold());
+    expect(here.connected("192.0.2.1")).toBe(3);
+    here.ended(7);
+    expect(here.connected("192.0.2.1")).toBe(3);
+    expect(here.untold()).toEqual([]); // one process alone tells nobody
   });
 });
 

@@ -138,6 +138,19 @@ export const limits = {
   smtpd_client_connection_rate_limit: row(integer(0), "0", rate("connections")),
   smtpd_client_message_rate_limit: row(integer(0), "0", rate("messages")),
   smtpd_client_recipient_rate_limit: row(integer(0), "0", rate("recipients")),
+  smtpd_sasl_message_rate_limit: row(
+    integer(0),
+    "0",
+    `
+    The largest number of messages that one user who has logged in may hand in within anvil_rate_time_unit, from
+    wherever; further ones are told to try again. For clients that are trusted too. 0: no limit.`,
+  ),
+  smtpd_sasl_recipient_rate_limit: row(
+    integer(0),
+    "0",
+    `
+    The same for recipients.`,
+  ),
   smtpd_client_new_tls_session_rate_limit: row(integer(0), "0", rate("TLS handshakes")),
   smtpd_client_auth_failure_limit: row(
     integer(0),

@@ -5,7 +5,7 @@ import type { Log } from "../../base/log.ts";
 import type { User } from "../../base/user.ts";
 import type { Config } from "../../config/config.ts";
 import { rawValues } from "../../config/load.ts";
-import type { FromChild, ListenerName } from "../../service/channel.ts";
+import type { FromChild, FromMaster, ListenerName } from "../../service/channel.ts";
 import type { Queue } from "../../spool/queues.ts";
 import { isQueueEmpty } from "../../spool/scan.ts";
 import { Child, type Spec, type Surroundings } from "./children.ts";
@@ -78,6 +78,7 @@ export class Family {
         if (AGENTS.has(child.spec.name)) {
           for (const qmgr of this.#named("qmgr")) qmgr.send({ type: "agent-gone", pid, ordered });
         }
+        this.#toOtherSmtpds(child, { type: "smtpd-gone", pid });
         if (ordered && !child.spec.isOnDemand) this.#children = this.#children.filter((one) => one !== child);
         this.#record();
         this.#exitListener?.();
@@ -176,12 +177,19 @@ export class Family {
       for (const one of wanted) one.wake();
     } else if (message.type === "kill" && child.spec.name === "qmgr") {
       this.#children.find((one) => one.pid === message.pid)?.kill(false);
+    } else if (message.type === "counted") {
+      this.#toOtherSmtpds(child, { type: "counted", pid: child.pid ?? 0, counted: message.counted });
     } else if (message.type === "ready") {
       if (this.#children.every((one) => one.spec.isOnDemand || one.state === "running")) {
         this.#isReady = true;
         this.#markReady();
       }
     }
+  }
+
+  #toOtherSmtpds(child: Child, message: FromMaster): void {
+    if (child.spec.name !== "smtpd") return;
+    for (const other of this.#named("smtpd")) if (other !== child) other.send(message);
   }
 
   /** Every daemon_timeout/10 each process is asked for a sign of life. */

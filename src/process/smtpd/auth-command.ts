@@ -18,7 +18,7 @@ export function startAuth(session: Session, argument: string): string | undefine
   const [mechanism = "", initial = "", ...rest] = argument.split(/ +/);
   if (mechanism === "" || rest.length > 0) return "501 5.5.4 Syntax: AUTH mechanism";
   const limit = config.smtpd_client_auth_failure_limit;
-  if (limit > 0 && station.clients.count(session.remoteAddress, "failedLogins") >= limit) {
+  if (limit > 0 && station.clients.count(session.key, "failedLogins") >= limit) {
     return "454 4.7.0 Temporary authentication failure: too many failures, try again later";
   }
   const exchange = new SaslExchange(mechanism);
@@ -69,7 +69,7 @@ async function check(session: Session, mechanism: string, user: string, password
 
 function countFailure(session: Session): void {
   const { config } = session.settings;
-  session.station.clients.add(session.remoteAddress, "failedLogins");
+  session.station.clients.add(session.key, "failedLogins");
   if (++session.authFailures < config.smtpd_sasl_auth_tries) return;
   session.endWith(`421 4.7.0 ${config.myhostname} Error: too many authentication failures`);
 }

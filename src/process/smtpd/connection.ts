@@ -15,6 +15,7 @@ import type { Socket } from "node:net";
 import { SMTPConnection, type SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
 import type { SMTPServer } from "smtp-server";
 import { clean } from "../../base/text.ts";
+import { clientKey } from "./clients.ts";
 import type { PeerName } from "./peer-name.ts";
 import type { Settings } from "./settings.ts";
 import type { Station } from "./station.ts";
@@ -26,6 +27,7 @@ export abstract class Connection extends SMTPConnection implements WireUser {
   readonly names: PeerName;
   readonly clientName: string; // verified, or "unknown"
   readonly peer: string; // name[address], as every log line has it
+  readonly key: string; // under which it is counted
   isUnlimited: boolean; // the limits on clients do not apply
   isTrusted: boolean; // mynetworks
   protected where = "CONNECT"; // the last command, for the log
@@ -46,6 +48,7 @@ export abstract class Connection extends SMTPConnection implements WireUser {
     this.#top = socket;
     const address = this.remoteAddress;
     this.clientName = names.name;
+    this.key = clientKey(address);
     this.peer = `${this.clientName}[${address}]`;
     this.isTrusted = this.settings.isTrusted(address);
     this.isUnlimited = this.settings.isUnlimited(address);
@@ -97,8 +100,8 @@ export abstract class Connection extends SMTPConnection implements WireUser {
     const { clients, log } = this.station;
     const { config, service } = this.settings;
     this.#isCounted = true;
-    const open = clients.connected(this.remoteAddress);
-    const rate = clients.add(this.remoteAddress, "connects");
+    const open = clients.connected(this.key);
+    const rate = clients.add(this.key, "connects");
     const { smtpd_client_connection_count_limit: openLimit, smtpd_client_connection_rate_limit: rateLimit } = config;
     const about = `from ${this.peer} for service ${service}`;
     if (openLimit > 0 && open > openLimit) log.warn(`Connection concurrency limit exceeded: ${open} ${about}`);
@@ -300,7 +303,7 @@ export abstract class Connection extends SMTPConnection implements WireUser {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#deadline = 0;
-    if (this.#isCounted) this.station.clients.disconnected(this.remoteAddress);
+    if (this.#isCounted) this.station.clients.disconnected(this.key);
     this.station.log.info(`disconnect from ${this.peer}${this.ended()}`);
   }
 }

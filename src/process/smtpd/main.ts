@@ -35,8 +35,8 @@
  *   recipient_delimiter, in_flow_delay, queue_minfree, queue_minfree_inodes, spool_memory_limit, shutdown_timeout.
  *
  * BUGS
- *   The limits on clients are counted by each process for itself: with smtpd_processes = 4 a client may have up to four
- *   times as many connections.
+ *   With several processes each tells the others twice a second what it counted of clients and users: within that time
+ *   a client may get more than the limits say.
  *   CHUNKING is not offered.
  *   What an access table wants done with a message at smtpd_end_of_data_restrictions is passed over, but for DISCARD:
  *   by then the envelope may be on disk. FILTER, policy services and client certificates are not there.
@@ -53,5 +53,6 @@ runService("smtpd", (context) =>
     intake: new Intake(),
     door: new Doorway(context),
     listeners: context.listeners,
+    tellCounted: (counted) => context.tellCounted(counted),
   }),
 );

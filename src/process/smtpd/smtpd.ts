@@ -5,7 +5,7 @@ import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
 import { Tables } from "../../config/tables.ts";
 import { Dns } from "../../dns/dns.ts";
-import type { ListenerName } from "../../service/channel.ts";
+import type { Counted, ListenerName } from "../../service/channel.ts";
 import type { Intake } from "../../spool/intake.ts";
 import { freeSpace, type Space } from "../../spool/space.ts";
 import { Answers } from "./answers.ts";
@@ -30,6 +30,8 @@ export interface SmtpdParts {
   readonly door: Door;
   readonly listeners: readonly Bound[];
   readonly freeSpace?: () => Space;
+  /** Tells the other smtpds what was counted here. */
+  tellCounted?(counted: readonly Counted[]): void;
 }
 
 export interface Smtpd {
@@ -41,6 +43,8 @@ export interface Smtpd {
   listen(listener: Bound): Promise<void>;
   /** Takes no more there; who is connected stays. */
   unlisten(listener: ListenerName): void;
+  /** What another smtpd counted; undefined: it has ended. */
+  heardCounted(pid: number, counted: readonly Counted[] | undefined): void;
   /** Takes no more; resolves when every transaction has ended, or shutdown_timeout is over. */
   stop(): Promise<void>;
 }
@@ -94,11 +98,14 @@ export async function createSmtpd(parts: SmtpdParts): Promise<Smtpd> {
   }
   await Promise.all(listeners.map(listen));
 
+  shared.clients.isShared = config.smtpd_processes > 1;
   let nextSweep = 0;
   function tick(): void {
     const now = systemClock.monotonic();
     shared.load.isStressed = sessions.size > config.smtpd_connection_limit * STRESS_SHARE;
     for (const session of sessions) session.checkDeadline(now);
+    const counted = shared.clients.untold();
+    if (counted.length > 0) parts.tellCounted?.(counted);
     if (now < nextSweep) return;
     nextSweep = now + config.anvil_rate_time_unit;
     shared.clients.sweep();
@@ -121,10 +128,15 @@ export async function createSmtpd(parts: SmtpdParts): Promise<Smtpd> {
       config = next;
       dns = dnsFor(config);
       compiled.clear();
+      shared.clients.isShared = config.smtpd_processes > 1;
       shared.clients.unitMs = config.anvil_rate_time_unit;
       for (const { service, mail } of ports) mail.useSettings(settingsOf(service));
       clearInterval(ticking);
       ticking = startTicking();
+    },
+    heardCounted(pid, counted) {
+      if (counted === undefined) shared.clients.ended(pid);
+      else shared.clients.heard(pid, counted);
     },
     async stop() {
       shared.load.isStopping = true;

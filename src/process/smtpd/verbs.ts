@@ -6,6 +6,7 @@ import { parseMail } from "./mail-command.ts";
 import { parseRcpt } from "./rcpt-command.ts";
 import type { Session } from "./session.ts";
 import type { CommandName } from "./tally.ts";
+import { overHandshakes, overMessages, overRecipients } from "./rate-limits.ts";
 import { askData, askHelo, askRecipient, askSender } from "./restrict/ask.ts";
 import { isOurs } from "./restrict/rules.ts";
 import { Transaction } from "./transaction.ts";
@@ -66,15 +67,8 @@ function mail(session: Session, argument: string): string | undefined {
   if (session.transaction !== undefined) return "503 5.5.1 Error: nested MAIL command";
   session.refreshSettings();
   const { settings } = session;
-  const { config, service } = settings;
-  const { clients, log } = station;
-  if (!session.isUnlimited && config.smtpd_client_message_rate_limit > 0) {
-    const rate = clients.add(session.remoteAddress, "messages");
-    if (rate > config.smtpd_client_message_rate_limit) {
-      log.warn(`Message delivery request rate limit exceeded: ${rate} from ${session.peer} for service ${service}`);
-      return `450 4.7.1 Error: too much mail from ${session.remoteAddress}`;
-    }
-  }
+  const tooMany = overMessages(session);
+  if (tooMany !== undefined) return tooMany;
   const request = parseMail(argument, {
     isEsmtp: session.isEsmtp,
     offersAuth: offersAuth(session),
@@ -83,7 +77,7 @@ function mail(session: Session, argument: string): string | undefined {
   });
   if (typeof request === "string") {
     if (request.startsWith("501 5.1.7"))
-      log.warn(`Illegal address syntax from ${session.peer} in MAIL command: ${clean(argument, 200)}`);
+      station.log.warn(`Illegal address syntax from ${session.peer} in MAIL command: ${clean(argument, 200)}`);
     return request;
   }
   const transaction = new Transaction(request);
@@ -115,15 +109,10 @@ function refuseMail(session: Session, sizeBytes: number): string | undefined {
 
 function rcpt(session: Session, argument: string): string | undefined {
   const { station, transaction, settings } = session;
-  const { config, service } = settings;
+  const { config } = settings;
   if (transaction === undefined) return "503 5.5.1 Error: need MAIL command";
-  if (!session.isUnlimited && config.smtpd_client_recipient_rate_limit > 0) {
-    const rate = station.clients.add(session.remoteAddress, "recipients");
-    if (rate > config.smtpd_client_recipient_rate_limit) {
-      station.log.warn(`Recipient address rate limit exceeded: ${rate} from ${session.peer} for service ${service}`);
-      return `450 4.7.1 Error: too many recipients from ${session.remoteAddress}`;
-    }
-  }
+  const tooMany = overRecipients(session);
+  if (tooMany !== undefined) return tooMany;
   const request = parseRcpt(argument, {
     isEsmtp: session.isEsmtp,
     smtputf8: transaction.request.smtputf8,
@@ -194,20 +183,12 @@ function vrfy(session: Session, argument: string): string {
 }
 
 function startTls(session: Session, argument: string): string | undefined {
-  const { settings, station } = session;
+  const { settings } = session;
   if (argument !== "") return "501 5.5.4 Syntax: STARTTLS";
   if (session.secure) return "503 5.5.1 Error: TLS already active";
   if (settings.secureContext === undefined) return "502 5.5.1 Error: command not implemented";
-  const limit = settings.config.smtpd_client_new_tls_session_rate_limit;
-  if (!session.isUnlimited && limit > 0) {
-    const rate = station.clients.add(session.remoteAddress, "handshakes");
-    if (rate > limit) {
-      station.log.warn(
-        `New TLS session rate limit exceeded: ${rate} from ${session.peer} for service ${settings.service}`,
-      );
-      return `454 4.7.0 Error: too many new TLS sessions from ${session.peer}`;
-    }
-  }
+  const tooMany = overHandshakes(session);
+  if (tooMany !== undefined) return tooMany;
   session.reply("220 2.0.0 Ready to start TLS");
   session.handshake();
   return undefined;
