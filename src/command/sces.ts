@@ -21,6 +21,16 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
       "show settings (-d defaults, -n what is set, -h values alone, -x expanded) or change main.cf (-e set, -# comment out, -X remove)",
     load: () => import("./config.ts"),
   },
+  lookup: {
+    synopsis: "KEY TABLE",
+    about: "look a key up in a table such as texthash:/etc/sces/virtual (exit status 1: it is not there)",
+    load: () => import("./lookup.ts"),
+  },
+  aliases: {
+    synopsis: "ADDRESS...",
+    about: "show where mail for an address ends up",
+    load: () => import("./aliases.ts"),
+  },
   passwd: {
     synopsis: "USER | --delete USER | --list",
     about: "set a password for authenticated sending",
