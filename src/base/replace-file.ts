@@ -1,4 +1,7 @@
-/** A file is replaced as a whole or not at all, also by a power cut, and keeps its mode and owner. */
+/**
+ * A file is replaced as a whole or not at all, also by a power cut, and keeps its mode and owner. One that is not
+ * there is made, mode 0600, and belongs to whom its directory does.
+ */
 import {
   closeSync,
   fchmodSync,
@@ -15,8 +18,9 @@ import { basename, dirname, join } from "node:path";
 
 /** Throws the system's error; the old file is then as it was. */
 export function replaceFile(path: string, text: string): void {
-  const target = realpathSync(path); // a link stays a link
-  const { mode, uid, gid } = statSync(target);
+  const isThere = statSync(path, { throwIfNoEntry: false }) !== undefined;
+  const target = isThere ? realpathSync(path) : path; // a link stays a link
+  const { mode, uid, gid } = isThere ? statSync(target) : { ...statSync(dirname(target)), mode: 0o600 };
   const aside = join(dirname(target), `.${basename(target)}.${process.pid}.new`);
   const fd = openSync(aside, "wx", 0o600);
   try {

@@ -4,6 +4,7 @@ import { EX_OK, EX_UNAVAILABLE } from "../base/exit.ts";
 import { Asker } from "../service/ask.ts";
 import { askMaster } from "./ask-master.ts";
 import type { CommandIo } from "./io.ts";
+import { span } from "./span.ts";
 
 interface MasterStatus {
   readonly version: string;
@@ -76,12 +77,4 @@ function table(status: MasterStatus, qmgr: QmgrStatus | null): string {
     lines.push(`suspended: ${transport}:${nexthop} for ${span(forMs)} more (${why})`);
   }
   return `${lines.join("\n")}\n`;
-}
-
-function span(ms: number): string {
-  const seconds = Math.floor(ms / 1000);
-  if (seconds < 60) return `${seconds}s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}m${seconds % 60}s`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h${Math.floor((seconds % 3600) / 60)}m`;
-  return `${Math.floor(seconds / 86_400)}d${Math.floor((seconds % 86_400) / 3600)}h`;
 }

@@ -11,6 +11,7 @@
  */
 import type { Attempt } from "../mail/attempt.ts";
 import type { Envelope, Recipient } from "../mail/envelope.ts";
+import type { Pause, PauseKind } from "../mail/pause.ts";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -67,10 +68,11 @@ export interface Scan {
   readonly all?: true; // whether due or not (flush ALL)
 }
 
-/** To defer: bring these, due or not; qmgr set them aside and has room for them now. */
+/** To defer: bring these now. qmgr had set them aside, or (`all`) what they were put off for is over. */
 export interface Recall {
   readonly type: "recall";
   readonly ids: readonly string[];
+  readonly all?: true; // recipients that are not due yet, too
 }
 
 export type Verb = "flush" | "hold" | "release" | "delete" | "requeue" | "expire";
@@ -82,10 +84,35 @@ export interface Target {
 export interface Command {
   readonly type: "command";
   readonly request: number;
-  readonly verb: Verb | "status" | "ping" | "reload" | "stop";
+  readonly verb: Verb | "status" | "ping" | "reload" | "stop" | "pause" | "resume" | "destinations";
   readonly targets: readonly Target[]; // empty with flush: all that is deferred
   readonly reason?: string; // hold
   readonly wait?: true; // flush: say `concluded` for each message affected
+  readonly pause?: Pause; // pause
+  readonly resume?: Resume; // resume
+}
+/** What is to go on. */
+export interface Resume {
+  readonly kind?: PauseKind; // only a pause of this kind
+  readonly name: string; // what is paused; a destination, its next hop, a remote address; ALL
+}
+/** qmgr's answer to destinations, in `status` of the reply. */
+export interface DestinationsStatus {
+  readonly destinations: readonly DestinationStatus[];
+  readonly offline: readonly Offline[];
+  readonly pauses: readonly Pause[];
+}
+export interface DestinationStatus {
+  readonly transport: string;
+  readonly nexthop: string;
+  readonly waiting: number; // deliveries in line
+  readonly aside: number; // messages that were set aside, as far as qmgr remembers them
+  readonly busy: number; // deliveries that are out
+  readonly window: number; // how many may be, now
+  readonly limit: number; // how many may be, ever
+  readonly delayMs: number; // between two deliveries; 0: none
+  readonly suspended?: { readonly why: string; readonly forMs: number };
+  readonly lastError?: string; // the last delivery's that did not succeed, since qmgr knows the destination
 }
 /** What became of a message that a command waits for. */
 export interface Concluded {
@@ -98,7 +125,7 @@ export interface Concluded {
 export interface Reply {
   readonly type: "reply";
   readonly request: number;
-  readonly affected: readonly string[]; // ids
+  readonly affected: readonly string[]; // ids; pause, resume: what was paused or resumed, in words
   readonly later: readonly string[]; // of these, done after the current attempt
   readonly missing: readonly string[]; // not to be found, or nothing to do for this verb
   readonly error?: string;

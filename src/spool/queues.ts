@@ -22,6 +22,7 @@ export const RUN = "run";
 export const STATE = "state";
 export const LOCK_FILE = "run/lock.db";
 export const RESERVE_FILE = "state/reserve";
+export const PAUSES_FILE = "state/pauses";
 /** MTA-STS policies, a file for each domain. */
 export const MTA_STS = "state/mta-sts";
 

@@ -32,7 +32,11 @@ test("a flush takes what was deferred in a time that is still to come, and nothi
 
 test("what a lost word left in active is found", async () => {
   const id = await spooled("incoming");
-  const active = new Active(testConfig({}), retryRules(), memoryLog(), new Room(100), { wake() {}, onConcluded() {} });
+  const active = new Active(testConfig({}), retryRules(), memoryLog(), new Room(100), {
+    wake() {},
+    onConcluded() {},
+    barOf: () => undefined,
+  });
   active.scheduler = {
     enqueue: (message: ActiveMessage) => {
       message.pending = 1;
@@ -51,7 +55,11 @@ test("what a lost word left in active is found", async () => {
 test("nothing is taken for lost before all of active is taken up: an agent of an earlier qmgr may have it", async () => {
   const id = await spooled("incoming");
   renameSync(`incoming/${id}`, `active/${id}`);
-  const active = new Active(testConfig({}), retryRules(), memoryLog(), new Room(100), { wake() {}, onConcluded() {} });
+  const active = new Active(testConfig({}), retryRules(), memoryLog(), new Room(100), {
+    wake() {},
+    onConcluded() {},
+    barOf: () => undefined,
+  });
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + HOUR_MS });
   await active.takeUp(true);
   expect(active.size).toBe(0);

@@ -69,12 +69,12 @@ test("a delivery that succeeds ends its destination's suspension", async () => {
   for (const id of ["a", "b", "c", "d"]) scheduler.enqueue(message(id, "d.test"));
   await turn();
   expect(told).toHaveLength(4);
-  for (const entry of out.slice(0, 3)) scheduler.reported(entry, { fault: "connect to d.test: refused" });
+  for (const entry of out.slice(0, 3)) scheduler.reported(entry, { fault: "connect to d.test: refused", results: [] });
   expect(scheduler.suspensions()).toHaveLength(1);
   scheduler.enqueue(message("e", "d.test"));
   await turn();
   expect(suspended).toEqual(["e"]);
-  scheduler.reported(out[3] as Entry, {});
+  scheduler.reported(out[3] as Entry, { results: [] });
   expect(scheduler.suspensions()).toHaveLength(0);
   scheduler.enqueue(message("f", "d.test"));
   await turn();

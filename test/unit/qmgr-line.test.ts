@@ -49,7 +49,7 @@ function office({ credit = 1000, free = 1000, settings = {} as Readonly<Record<s
         order.push(id);
         agents.report(link, { type: "report", job, id, results, recorded: true });
         const entry = jobs.get(job);
-        if (entry !== undefined) scheduler.reported(entry, {});
+        if (entry !== undefined) scheduler.reported(entry, { results });
       }
       return order;
     },

@@ -5,6 +5,7 @@ import { clean } from "../../base/text.ts";
 import { parseTime } from "../../config/values.ts";
 import { isQueueId } from "../../mail/queue-id.ts";
 import { isForeignName } from "../../spool/quarantined.ts";
+import { CONTROLS } from "./control/control.ts";
 import { type Filter, parseFilter } from "./filter.ts";
 import { isVerb, VERBS, type VerbName } from "./verbs.ts";
 
@@ -58,6 +59,7 @@ const OPTIONS = {
 const COMMON = ["help", "json", "queue", "from", "to", "domain", "age", "size", "reason"];
 
 const DEFAULT_WAIT = "10m";
+const KNOWN = [...Object.keys(VERBS), ...Object.keys(CONTROLS)];
 
 /** `args` without -c and -o. Throws USAGE with a sentence that helps, and MalformedIds. */
 export function parseArguments(args: readonly string[]): Request | HelpRequest {
@@ -66,7 +68,7 @@ export function parseArguments(args: readonly string[]): Request | HelpRequest {
   if (name === undefined || name === "help") {
     if (values.help === true || name === "help")
       return { help: isVerb(targets[0] ?? "") ? (targets[0] as VerbName) : "all" };
-    throw new ScesError("USAGE", `what is to be done? ${Object.keys(VERBS).join(", ")} (sces-queue --help says more)`);
+    throw new ScesError("USAGE", `what is to be done? ${KNOWN.join(", ")} (sces-queue --help says more)`);
   }
   if (!isVerb(name)) throw new ScesError("USAGE", unknownVerb(name));
   if (values.help === true) return { help: name };
@@ -152,10 +154,9 @@ function isNothing({ ids, fromStdin, all }: Selection): boolean {
 }
 
 function unknownVerb(name: string): string {
-  const known = Object.keys(VERBS);
-  const near = known.find((verb) => name.length > 1 && (verb.startsWith(name) || name.startsWith(verb)));
+  const near = KNOWN.find((verb) => name.length > 1 && (verb.startsWith(name) || name.startsWith(verb)));
   const shown = clean(name, 40);
-  return `unknown verb: ${shown}${near === undefined ? "" : `; did you mean ${near}?`} (there are: ${known.join(", ")})`;
+  return `unknown verb: ${shown}${near === undefined ? "" : `; did you mean ${near}?`} (there are: ${KNOWN.join(", ")})`;
 }
 
 function waitTime(text: string): number {

@@ -5,6 +5,7 @@ import type { Config } from "../../config/config.ts";
 import type { Concluded, Reply, Target, Verb } from "../../ipc/messages.ts";
 import { Asker } from "../../service/ask.ts";
 import { logOptions } from "../../service/log-options.ts";
+import { reach, told } from "./reach.ts";
 
 export interface Outcome {
   readonly affected: readonly string[];
@@ -25,36 +26,21 @@ export interface Listeners {
   onGone(): void;
 }
 
-/** How often somebody who starts or stops is asked again. */
-const AGAIN_MS = 100;
-
 /**
  * Throws NO_ANSWER when the system runs and its queue manager does not answer within command_timeout: then nothing was
  * changed.
  */
 export async function openExecutor(config: Config, listeners: Listeners): Promise<Executor> {
-  const until = performance.now() + config.command_timeout;
-  for (;;) {
-    const leftMs = Math.max(1, until - performance.now());
-    try {
-      return new OnlineExecutor(await Asker.open("qmgr", { timeoutMs: leftMs, ...listeners }), config.command_timeout);
-    } catch (error) {
-      if (!(error instanceof ScesError) || error.code !== "NOT_RUNNING") throw told(error, "nothing was changed");
-    }
-    try {
+  return await reach<Executor>(config, {
+    async online(timeoutMs) {
+      return new OnlineExecutor(await Asker.open("qmgr", { timeoutMs, ...listeners }), config.command_timeout);
+    },
+    async offline() {
       // Loaded only here: SQLite costs a running system's commands their quick start.
       const { OfflineExecutor } = await import("./offline.ts");
       return new OfflineExecutor(commandLog(config));
-    } catch (error) {
-      if (!(error instanceof ScesError) || error.code !== "SPOOL_LOCKED") throw error;
-    }
-    // Somebody has the spool, yet no queue manager listens: it starts, stops, or was killed a moment ago.
-    if (performance.now() >= until) {
-      const text = `the mail system runs, but its queue manager does not answer within ${config.command_timeout / 1000} s`;
-      throw new ScesError("NO_ANSWER", `${text}; nothing was changed`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-  }
+    },
+  });
 }
 
 class OnlineExecutor implements Executor {
@@ -89,12 +75,6 @@ class OnlineExecutor implements Executor {
   close(): void {
     this.#asker.close();
   }
-}
-
-/** The same error, with what it means for the mail. */
-function told(error: unknown, meaning: string): unknown {
-  if (!(error instanceof ScesError) || error.code !== "NO_ANSWER") return error;
-  return new ScesError(error.code, `${error.message}; ${meaning}`, { cause: error });
 }
 
 /** What a command does to the mail of a stopped system is logged as the system itself would log it. */

@@ -1,4 +1,5 @@
 /** What --help says. */
+import { CONTROLS } from "./control/control.ts";
 import { VERBS, type VerbName } from "./verbs.ts";
 
 const FILTERS = `
@@ -39,12 +40,14 @@ export function helpText(about: VerbName | "all"): string {
 }
 
 function overview(): string {
-  const rows = Object.entries(VERBS).map(([name, { does }]) => `  ${name.padEnd(9)} ${does}`);
+  const row = ([name, { does }]: readonly [string, { readonly does: string }]) => `  ${name.padEnd(12)} ${does}`;
   return [
     "sces-queue VERB [ID... | - | ALL | filters] [--dry-run] [--json] [-c DIRECTORY]",
     "  looks at the queue and works on it, whether the mail system runs or not",
     "",
-    ...rows,
+    ...Object.entries(VERBS).map(row),
+    "",
+    ...Object.entries(CONTROLS).map(row),
     "",
     "ID: a queue id as list shows it. -: ids on standard input. ALL, in upper case: every message.",
     FILTERS,

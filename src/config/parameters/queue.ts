@@ -4,7 +4,7 @@ import { maps } from "../maps.ts";
 import { row, type Section } from "../parameter.ts";
 import { retryProfiles } from "../retry-profile.ts";
 import { rules } from "../rules.ts";
-import { integer, size, time, yesNo } from "../values.ts";
+import { integer, list, size, time, yesNo } from "../values.ts";
 
 const lifetime = { unit: "d", max: "520w" } as const;
 const backoff = { max: "520w" } as const;
@@ -201,6 +201,13 @@ export const scheduling = {
     "60s",
     `
     The time for remote_failure_limit.`,
+  ),
+  defer_transports: row(
+    list,
+    "",
+    `
+    Transports by which nothing is delivered until it is asked for: their mail is put off (deferred transport), and
+    tried by sces-queue flush.`,
   ),
   default_destination_recipient_limit: row(
     integer(1, 100_000),

@@ -34,7 +34,7 @@ export class Deferred {
   #found: string[] = []; // listed by the scan, not yet looked at
   #flushStarted = 0; // ms; a scan that takes all passes over what was deferred again since
   #again: "due" | "all" | undefined; // asked for while a scan was under way
-  readonly #named = new Set<string>(); // to be tried now, by command or recalled
+  readonly #named = new Map<string, boolean>(); // to be brought now: whether with recipients that are not due
   #busy = false;
 
   constructor(retry: RetryRules, log: Log, wake: (process: string) => void) {
@@ -63,8 +63,8 @@ export class Deferred {
   }
 
   /** qmgr's word: bring these, in this order. */
-  recall(ids: readonly string[]): void {
-    for (const id of ids) if (isQueueId(id)) this.#named.add(id);
+  recall(ids: readonly string[], all: boolean): void {
+    for (const id of ids) if (isQueueId(id)) this.#named.set(id, all);
     this.pump();
   }
 
@@ -105,7 +105,7 @@ export class Deferred {
         if (verb === "requeue") this.#log.info(`${id}: requeued`);
         break;
     }
-    this.#named.add(id);
+    this.#named.set(id, true);
     this.pump();
     return true;
   }
@@ -118,9 +118,9 @@ export class Deferred {
   /** A little work; returns whether there is more that can be done now. */
   #slice(): boolean {
     if (this.#room.room <= 0) return false; // onRoom comes back
-    for (const id of this.#named) {
+    for (const [id, all] of this.#named) {
       this.#named.delete(id);
-      this.#bring(id, true);
+      this.#bring(id, all);
       if (this.#room.room <= 0) return false;
     }
     const scan = this.#scan;

@@ -29,7 +29,7 @@ runService("defer", (context): Service => {
     onRoom: () => deferred.pump(),
     onMessage: (message, client) => {
       if (message.type === "scan") deferred.scan(message.all === true);
-      else if (message.type === "recall") deferred.recall(message.ids);
+      else if (message.type === "recall") deferred.recall(message.ids, message.all === true);
       else if (message.type === "order") {
         void answerOrder(message, client, log, (verb, id, reason) => deferred.execute(verb, id, reason));
       }

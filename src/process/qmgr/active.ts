@@ -12,7 +12,7 @@ import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
 import type { OwnAgent } from "../../config/transports.ts";
 import type { Admission, Report } from "../../ipc/messages.ts";
-import type { Attempt } from "../../mail/attempt.ts";
+import type { Envelope } from "../../mail/envelope.ts";
 import { deliveryLine } from "../../mail/log-line.ts";
 import type { DeleteRecord, HoldRecord, OrderRecord } from "../../mail/journal.ts";
 import { foldJournal } from "../../mail/state.ts";
@@ -24,27 +24,27 @@ import { queuePath } from "../../spool/queues.ts";
 import { listQueue } from "../../spool/scan.ts";
 import { conclude, concludeTrouble, type Fate } from "./conclude.ts";
 import type { Entry } from "./destination.ts";
-import { ActiveMessage, type Intent } from "./message.ts";
-import { discarded, type Ending, erred } from "./own-delivery.ts";
+import { ActiveMessage, type ActiveRecipient, type Intent } from "./message.ts";
+import { OldReports } from "./old-reports.ts";
+import { discarded, type Ending, endUntried, erred } from "./own-delivery.ts";
 import { giveTurns } from "./retry.ts";
 import type { Room } from "./room.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 const RETRY_MS = 1000;
+/** Messages looked at before other work has its turn. */
+const BAR_SLICE = 500;
 /** A file in active/ that nobody told of for so long is not on its way to us. */
 const ORPHAN_AGE_MS = 10_000;
 /** Deaths of a process that held nothing but this message, after which it is damage. */
 const DEATHS = 3;
 const KILLER = `${DEATHS} processes died while they held nothing but this message`;
 
-interface OldReport {
-  readonly results: readonly Attempt[];
-  readonly ack: () => void;
-}
-
 export interface ActiveEvents {
   wake(process: string): void;
   onConcluded(message: ActiveMessage, fate: Fate): void;
+  /** How a recipient ends untried, if it is not to be tried. */
+  barOf(envelope: Envelope, index: number): Ending | undefined;
 }
 
 export class Active {
@@ -55,7 +55,7 @@ export class Active {
   #config: Config;
   #retry: RetryRules;
   #scheduler: Scheduler | undefined;
-  readonly #old = new Map<string, OldReport[]>(); // what agents told a new qmgr, by message
+  readonly #old = new OldReports();
   #concluding = 0;
   #isTakenUp = false;
   /** A file was removed and the directory not synced since. */
@@ -110,9 +110,8 @@ export class Active {
    * is concluded. It may be nowhere on disk, and this qmgr may end before, too.
    */
   remember(report: Report, ack: () => void): void {
-    const { id, results } = report;
-    if (!this.#isTakenUp) this.#old.set(id, [...(this.#old.get(id) ?? []), { results, ack }]);
-    else this.#acknowledge(this.#messages.get(id), ack);
+    if (!this.#isTakenUp) this.#old.add(report, ack);
+    else this.#acknowledge(this.#messages.get(report.id), ack);
   }
 
   /** Now, if the message is gone. */
@@ -135,8 +134,7 @@ export class Active {
       this.#load(id, "");
     }
     if (onlyOrphans) return;
-    for (const reports of this.#old.values()) for (const { ack } of reports) ack(); // of messages that are gone
-    this.#old.clear();
+    this.#old.close();
     this.#isTakenUp = true;
   }
 
@@ -218,25 +216,41 @@ export class Active {
   }
 
   /** Each recipient of an entry that no agent saw ends like this. */
-  #end({ message, recipients }: Entry, ending: Ending & Pick<Attempt, "suspended" | "until">): void {
+  #end({ message, recipients }: Entry, ending: Ending): void {
     message.pending -= 1;
-    const now = Date.now();
-    for (const recipient of recipients) {
-      const attempt: Attempt = {
-        kind: "attempt",
-        recipient: recipient.index,
-        attempt: recipient.attempts + (ending.suspended ? 0 : 1),
-        time: now,
-        delays: [message.queuedMs - message.envelope.arrival, now - message.queuedMs, 0, 0],
-        ...ending,
-      };
-      message.apply(attempt);
-      message.records.push(attempt);
-      message.mustSync ||= attempt.outcome !== "deferred";
-      const told = message.envelope.recipients[recipient.index];
-      if (told !== undefined) this.#log.info(deliveryLine(message.id, told, attempt));
-    }
+    for (const recipient of recipients) this.#endOne(message, recipient, ending);
     this.#concludeIfDone(message);
+  }
+
+  #endOne(message: ActiveMessage, recipient: ActiveRecipient, ending: Ending): void {
+    const attempt = endUntried(message, recipient, ending);
+    const told = message.envelope.recipients[recipient.index];
+    if (told !== undefined) this.#log.info(deliveryLine(message.id, told, attempt));
+  }
+
+  /** Something was paused: what stands in line and is not to be tried any more ends at once. */
+  async applyBars(): Promise<void> {
+    let count = 0;
+    for (const message of [...this.#messages.values()]) {
+      for (const entry of [...message.inLine]) {
+        this.#bar(message, entry.recipients);
+        this.#scheduler?.narrow(entry);
+      }
+      this.#concludeIfDone(message);
+      count += 1;
+      if (count % BAR_SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Who is not to be tried, by an administrator's word. */
+  #bar(message: ActiveMessage, recipients: readonly ActiveRecipient[]): void {
+    for (const recipient of recipients) {
+      if (recipient.status !== "waiting" || recipient.turn !== "due") continue;
+      const ending = this.#events.barOf(message.envelope, recipient.index);
+      if (ending === undefined) continue;
+      recipient.turn = "barred";
+      this.#endOne(message, recipient, ending);
+    }
   }
 
   /** An administrator's wish. Returns whether it has to wait for a delivery that is under way. */
@@ -283,18 +297,7 @@ export class Active {
       const state = foldJournal(file.envelope, file.records);
       const { offset, length } = file;
       const message = new ActiveMessage(file.envelope, { offset, length, feeder, queuedMs: Date.now() }, state);
-      for (const { results, ack } of this.#old.get(id) ?? []) {
-        message.acks.push(ack);
-        for (const attempt of results) {
-          const recipient = message.recipients[attempt.recipient];
-          // What the agent wrote down itself has been read with the file.
-          if (recipient?.status !== "waiting" || attempt.attempt <= recipient.attempts) continue;
-          message.apply(attempt);
-          message.records.push(attempt);
-          message.mustSync = true;
-        }
-      }
-      this.#old.delete(id);
+      this.#old.apply(message);
       if (state.held !== undefined) {
         // The hold was written down, and then a crash came before the move.
         message.intent = "hold";
@@ -327,10 +330,16 @@ export class Active {
     if (message.deathsAlone >= DEATHS) {
       message.damage = KILLER;
     } else if (!message.forcedExpire && message.intent === undefined) {
-      giveTurns(message, this.#retry, Date.now(), all);
-      this.#scheduler?.enqueue(message);
+      this.#enqueue(message, all);
     }
     this.#concludeIfDone(message);
+  }
+
+  #enqueue(message: ActiveMessage, all: boolean): void {
+    message.isFlushed = all;
+    giveTurns(message, this.#retry, Date.now(), all);
+    this.#bar(message, message.recipients);
+    this.#scheduler?.enqueue(message);
   }
 
   #concludeIfDone(message: ActiveMessage): void {
@@ -362,10 +371,9 @@ export class Active {
     message.isConcluding = false;
     for (const ack of message.acks.splice(0)) ack();
     if (fate === "again") {
-      giveTurns(message, this.#retry, Date.now(), true);
       message.isNamedInBounce = false;
       message.toHold.clear();
-      this.#scheduler?.enqueue(message);
+      this.#enqueue(message, true);
       return this.#concludeIfDone(message);
     }
     this.#messages.delete(message.id);

@@ -11,6 +11,7 @@ import { isForeignName } from "../../spool/quarantined.ts";
 import { isQueue, OWNERS, type Queue, queuePath } from "../../spool/queues.ts";
 import type { Active } from "./active.ts";
 import type { Fate } from "./conclude.ts";
+import type { Controls } from "./controls.ts";
 import type { ActiveMessage } from "./message.ts";
 
 const SEARCHED: readonly Queue[] = ["deferred", "hold", "incoming", "active", "bounce", "corrupt"];
@@ -29,7 +30,7 @@ export interface CommandsOptions {
   wake(process: string): void;
   /** Look at all deferred mail, and forget suspensions. */
   flushAll(): void;
-  resumeAll(): void;
+  readonly controls: Controls;
   readonly status: () => unknown;
   readonly timeoutMs: () => number;
 }
@@ -85,9 +86,10 @@ export class Commands {
     const { verb, targets } = command;
     if (verb === "ping") return link.send(base);
     if (verb === "status") return link.send({ ...base, status: this.#options.status() });
-    if (verb === "reload" || verb === "stop") return link.send({ ...base, error: `${verb} is for master` });
+    if (this.#options.controls.answer(link, command)) return;
+    if (isOfOthers(verb)) return link.send({ ...base, error: `${verb} is not understood` });
     // "At once" means also to a destination that is suspended.
-    if (verb === "flush" || verb === "release" || verb === "requeue") this.#options.resumeAll();
+    if (verb === "flush" || verb === "release" || verb === "requeue") this.#options.controls.resumeAll();
     if (verb === "flush" && targets.length === 0) {
       this.#options.flushAll();
       return link.send(base);
@@ -195,4 +197,9 @@ export class Commands {
 function find(id: string): Queue | undefined {
   if (!isQueueId(id)) return "corrupt"; // foreign objects are nowhere else
   return SEARCHED.find((queue) => lstatSync(queuePath(queue, id), { throwIfNoEntry: false }) !== undefined);
+}
+
+/** For master, or without what it is about. */
+function isOfOthers(verb: Command["verb"]): verb is Exclude<Command["verb"], Verb> {
+  return ["status", "ping", "reload", "stop", "pause", "resume", "destinations"].includes(verb);
 }

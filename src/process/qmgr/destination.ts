@@ -45,6 +45,7 @@ export class Destination {
   readonly listed = { first: false, further: false }; // in the rounds of its lane
   suspendedUntilMs = 0; // monotonic
   suspendedWhy = "";
+  lastError: string | undefined; // of a delivery that did not succeed
   notBeforeMs = 0; // monotonic; for the rate delay
   #success = 0;
   #failure = 0;

@@ -10,7 +10,7 @@
  * SECURITY
  *   Reads queue files, whose text came from outside and is checked; talks to no network.
  * FILES
- *   active/ (owned), deferred/, bounce/, hold/, corrupt/; run/qmgr.sock; the tables of the *_maps
+ *   active/ (owned), deferred/, bounce/, hold/, corrupt/; state/pauses, run/qmgr.sock; the tables of the *_maps
  * PARAMETERS
  *   mydestination, virtual_alias_domains, relay_domains, local_transport, relay_transport, default_transport,
  *   transport_maps, relayhost, sender_dependent_relayhost_maps, sender_dependent_default_transport_maps,
@@ -18,7 +18,7 @@
  *   qmgr_message_active_limit, queue_run_delay, minimal_backoff_time, maximal_backoff_time, maximal_queue_lifetime,
  *   bounce_queue_lifetime, retry_profiles, retry_profile_maps, expire_early, delay_warning_time, *_destination_concurrency_limit, initial_destination_concurrency,
  *   *_destination_concurrency_positive_feedback, *_negative_feedback, *_failed_cohort_limit,
- *   *_destination_recipient_limit, *_destination_rate_delay, remote_offline_time, remote_failure_limit,
+ *   *_destination_recipient_limit, *_destination_rate_delay, defer_transports, remote_offline_time, remote_failure_limit,
  *   remote_failure_time, agent_report_timeout, spool_sync_interval, spool_reserve
  * BUGS
  *   What was set aside is remembered in memory only: after a restart it comes when it is due, in any order.
@@ -36,6 +36,8 @@ import { makeReserve } from "../../spool/reserve.ts";
 import { Active } from "./active.ts";
 import { Agents } from "./agents.ts";
 import { Commands } from "./commands.ts";
+import { Controls } from "./controls.ts";
+import { Pauses } from "./pauses.ts";
 import { type RemoteLimits, Remotes } from "./remotes.ts";
 import { Room } from "./room.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -55,6 +57,11 @@ runService("qmgr", async (context: Context): Promise<Service> => {
   const active = new Active(context.config, retryFor(context.config), log, room, {
     wake,
     onConcluded: (message, fate) => commands.concluded(message, fate),
+    barOf: ({ id, sender, recipients }, index) => pauses.bar(recipients[index]?.address ?? "", sender, id),
+  });
+  const pauses = new Pauses({
+    onChanged: () => void active.applyBars(),
+    onResumed: (ids) => links.get("defer")?.send({ type: "recall", ids, all: true }),
   });
   const remotes = new Remotes(remoteLimits(context.config));
   const agents = new Agents(context.agents, {
@@ -81,11 +88,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     active,
     wake,
     flushAll: () => scan(true),
-    resumeAll() {
-      remotes.resumeAll();
-      agents.tell({ type: "remotes", offline: [], all: true });
-      scheduler.resumeAll();
-    },
+    controls: new Controls({ log, pauses, remotes, scheduler, agents }),
     status: () => ({
       active: active.size,
       busy: agents.busy,

@@ -17,8 +17,9 @@ export interface ActiveRecipient extends RecipientState {
   status: RecipientState["status"];
   attempts: number;
   last?: Attempt;
-  /** In this round: to be tried; not before its time; its time is over; or set aside, for others are in line before. */
-  turn: "due" | "later" | "over" | "aside";
+  /** In this round: to be tried; not before its time; its time is over; set aside, for others are in line before; or not to be
+   *  tried at all, by an administrator's word. */
+  turn: "due" | "later" | "over" | "aside" | "barred";
   wasTried: boolean; // or suspended, in this round
   warned: boolean;
   settled: readonly ReportAction[];
@@ -49,6 +50,7 @@ export class ActiveMessage {
   intentReason = "";
   isIntentNoted = false; // on disk
   readonly toHold = new Map<ActiveRecipient, string>(); // by the hold transport: why
+  isFlushed = false; // tried by command in this round, due or not
   isNamedInBounce = false; // has got its second name in this round
   damage: string | undefined; // why the file cannot be read
   /** What is to be appended when the message is concluded. */

@@ -55,10 +55,12 @@ export class Remotes {
     return this.#marks.delete(key);
   }
 
-  /** All may be tried again. */
-  resumeAll(): void {
-    this.#marks.clear();
+  /** These may be tried again; returns which were offline. */
+  resume(matches: (mark: RemoteFault) => boolean): RemoteFault[] {
     this.#doubts.clear();
+    const over = [...this.#marks].filter(([, mark]) => matches(mark));
+    for (const [key] of over) this.#marks.delete(key);
+    return over.map(([, mark]) => mark);
   }
 
   /** What is offline now. */

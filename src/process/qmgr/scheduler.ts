@@ -5,8 +5,8 @@
 import { Fifo } from "../../base/fifo.ts";
 import type { Config } from "../../config/config.ts";
 import { type OwnAgent, ownAgent, processOf } from "../../config/transports.ts";
-import type { Report } from "../../ipc/messages.ts";
-import type { Router } from "../../service/router.ts";
+import type { DestinationStatus, Report } from "../../ipc/messages.ts";
+import type { Route, Router } from "../../service/router.ts";
 import type { Agents } from "./agents.ts";
 import { describe } from "./deliver.ts";
 import { Destination, type Entry, type Limits } from "./destination.ts";
@@ -69,7 +69,7 @@ export class Scheduler {
     for (const recipient of message.recipients) {
       if (recipient.status !== "waiting" || recipient.turn !== "due") continue;
       const address = message.envelope.recipients[recipient.index]?.address ?? "";
-      const { transport, nexthop } = this.#route(address, sender, message);
+      const { transport, nexthop } = this.#way(address, sender, message);
       const destination = this.#destination(transport, nexthop);
       const group = groups.get(destination);
       if (group === undefined) groups.set(destination, [recipient]);
@@ -90,6 +90,12 @@ export class Scheduler {
     }
   }
 
+  #way(address: string, sender: string, message: ActiveMessage): Route {
+    const route = this.#route(address, sender, message);
+    const isDeferred = this.#config.defer_transports.includes(route.transport) && !message.isFlushed;
+    return isDeferred ? { transport: "retry", nexthop: "4.3.2 deferred transport" } : route;
+  }
+
   #isForLater(message: ActiveMessage, destination: Destination): boolean {
     if (destination.aside.arrived(message.id) || message.isSuspect || destination.isSuspended) return false;
     const { sender } = message.envelope;
@@ -108,13 +114,24 @@ export class Scheduler {
 
   /** Takes back what of a message is still in line; what is with an agent goes on. */
   withdraw(message: ActiveMessage): void {
-    for (const entry of message.inLine) {
-      entry.isWithdrawn = true;
-      message.pending -= 1;
-      entry.destination.line.withdrew(entry);
-      this.#forget(entry.destination);
-    }
-    message.inLine.clear();
+    for (const entry of [...message.inLine]) this.#withdraw(entry);
+  }
+
+  /** Some recipients of an entry in line may not be due any more: the others go on. */
+  narrow(entry: Entry): void {
+    const recipients = entry.recipients.filter(({ status, turn }) => status === "waiting" && turn === "due");
+    if (recipients.length === entry.recipients.length) return;
+    this.#withdraw(entry);
+    if (recipients.length > 0) this.#add({ ...entry, recipients });
+  }
+
+  #withdraw(entry: Entry): void {
+    const { message, destination } = entry;
+    entry.isWithdrawn = true;
+    message.inLine.delete(entry);
+    message.pending -= 1;
+    destination.line.withdrew(entry);
+    this.#forget(destination);
   }
 
   /** An entry that was out comes back: its agent is gone. Who still waits goes to the end of the line, if wanted. */
@@ -128,9 +145,10 @@ export class Scheduler {
   }
 
   /** An agent reported: the destination's window moves. */
-  reported(entry: Entry, { fault, offlineMs }: Pick<Report, "fault" | "offlineMs">): void {
+  reported(entry: Entry, { fault, offlineMs, results }: Pick<Report, "fault" | "offlineMs" | "results">): void {
     const { destination } = entry;
     destination.busy -= 1;
+    destination.lastError = results.find(({ outcome }) => outcome !== "sent")?.text ?? destination.lastError;
     if (destination.limits.rateDelayMs > 0) this.#delay(destination);
     if (fault === undefined) {
       if (destination.isSuspended) this.#resume(destination); // it lives after all
@@ -147,12 +165,15 @@ export class Scheduler {
     this.pump();
   }
 
-  /** A flush ends every suspension. */
-  resumeAll(): void {
-    for (const destination of this.#destinations.values()) {
-      if (destination.isSuspended) this.#resume(destination);
+  /** Ends suspensions; returns of which destinations. */
+  resume(matches: (destination: Destination) => boolean): string[] {
+    const resumed = [...this.#destinations.values()].filter((one) => one.isSuspended && matches(one));
+    for (const destination of resumed) {
+      this.#resume(destination);
+      this.#forget(destination);
     }
     this.pump();
+    return resumed.map(({ key }) => `destination ${key}`);
   }
 
   /** Hand out nothing more. */
@@ -179,6 +200,22 @@ export class Scheduler {
         const { transport, nexthop, suspendedWhy: why, suspendedUntilMs } = one;
         return { transport, nexthop, why, forMs: Math.max(0, suspendedUntilMs - now) };
       });
+  }
+
+  /** What every destination that is remembered is doing. */
+  destinations(): DestinationStatus[] {
+    const now = performance.now();
+    return [...this.#destinations.values()].map((one) => {
+      const { transport, nexthop, line, aside, busy, window, limits, lastError } = one;
+      const told = { transport, nexthop, waiting: line.size, aside: aside.size, busy, window };
+      return {
+        ...told,
+        limit: limits.concurrency,
+        delayMs: limits.rateDelayMs,
+        ...(one.isSuspended ? { suspended: { why: one.suspendedWhy, forMs: one.suspendedUntilMs - now } } : {}),
+        ...(lastError === undefined ? {} : { lastError }),
+      };
+    });
   }
 
   #run(): void {

@@ -1,0 +1,41 @@
+/** What an administrator told to wait: deliveries to a domain, from a source address, of a sender. Pure. */
+import { isIP } from "node:net";
+import { isAddressError, parsePath } from "./address.ts";
+import { canonicalDomain } from "./domain.ts";
+
+export const PAUSE_KINDS = ["domain", "sender", "source"] as const;
+export type PauseKind = (typeof PAUSE_KINDS)[number];
+
+export interface Pause {
+  readonly kind: PauseKind;
+  readonly value: string; // domain: of recipients, canonical; sender: an address or @domain; source: our IP address
+  readonly reason: string; // cleaned; "": none was given
+  readonly since: number; // ms since 1970
+  readonly until?: number; // ms since 1970; absent: until it is resumed
+}
+
+/** What is paused, in the form in which it is stored and compared; undefined if the text is no such thing. */
+export function pauseValue(kind: PauseKind, text: string): string | undefined {
+  if (kind === "source") return isIP(text) === 0 ? undefined : text.toLowerCase();
+  if (kind === "domain") return canonicalDomain(text.replace(/^@/, ""));
+  return addressOrDomain(text);
+}
+
+/** `user@example.org` or `@example.org`, canonical and in lower case; undefined if the text is neither. */
+export function addressOrDomain(text: string): string | undefined {
+  if (text.startsWith("@")) {
+    const domain = canonicalDomain(text.slice(1));
+    return domain === undefined ? undefined : `@${domain}`;
+  }
+  const parsed = parsePath(text, { smtputf8: true });
+  return isAddressError(parsed) ? undefined : parsed.address.toLowerCase();
+}
+
+export function pauseKey({ kind, value }: Pick<Pause, "kind" | "value">): string {
+  return `${kind} ${value}`;
+}
+
+/** `paused by administrator: reason`. */
+export function pauseText({ reason }: Pause): string {
+  return reason === "" ? "paused by administrator" : `paused by administrator: ${reason}`;
+}
