@@ -36,6 +36,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "set a password for authenticated sending",
     load: () => import("./passwd.ts"),
   },
+  dkim: {
+    synopsis: "new DOMAIN [--selector NAME] [--type rsa|ed25519|both] | list [DOMAIN] | check [DOMAIN]",
+    about: "make the keys of DKIM signatures, and see whether they are published",
+    load: () => import("./dkim.ts"),
+  },
   demo: {
     synopsis: "",
     about: "show it all on a throw-away instance, in under a minute",
