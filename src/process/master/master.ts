@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { EX_CONFIG, EX_OK, EX_SOFTWARE, EX_UNAVAILABLE } from "../../base/exit.ts";
 import { messageOf, ScesError } from "../../base/errors.ts";
 import { createLog, isJournal } from "../../base/log.ts";
+import type { User } from "../../base/user.ts";
 import type { Config } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
 import type { Link } from "../../ipc/link.ts";
@@ -18,7 +19,7 @@ import { startTips } from "./tips.ts";
 import { Family } from "./family.ts";
 import { endLeftovers } from "./leftovers.ts";
 import { bindListener, wantedListeners } from "./listeners.ts";
-import { findOwner, giveSpool } from "./owner.ts";
+import { findOwner, giveLog, giveSpool } from "./owner.ts";
 
 const LOCK_TRIES = 10;
 const LOCK_PAUSE_MS = 100;
@@ -63,6 +64,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   for (const warning of config.warnings) log.warn(warning);
 
   let family: Family;
+  let owner: User | undefined;
   let lock: SpoolLock;
   try {
     mkdirSync(config.queue_directory, { recursive: true, mode: 0o700 });
@@ -73,7 +75,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
     if (wrong.length > 0) throw new ScesError("SPOOL_LAYOUT", wrong.join("\n"));
     const killed = await endLeftovers();
     if (killed > 0) log.warn(`killed ${killed} process${killed === 1 ? "" : "es"} of an earlier master`);
-    const owner = findOwner(config.mail_owner);
+    owner = findOwner(config.mail_owner);
     if (owner !== undefined) giveSpool(owner, config);
     const listeners = wantedListeners(config).map(bindListener);
     family = new Family({ log, config, configDir: options.configDir, listeners, owner });
@@ -107,6 +109,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
         if (next[fixed] !== config[fixed])
           log.warn(`a changed ${fixed} needs a restart: the old value stays in use until then`);
       }
+      if (owner !== undefined) giveLog(owner, next);
       config = next;
       log.reopen(logOptions("master", config));
       log.info(`reload: ${why}`);

@@ -38,6 +38,11 @@ export function giveSpool(owner: User, config: Config): void {
     mkdirSync(config.mail_spool_directory, { recursive: true, mode: 0o700 });
     chownSync(config.mail_spool_directory, uid, gid);
   }
+  giveLog(owner, config);
+}
+
+/** Master may be the first to open a log file that is new: by then it must be the owner's. */
+export function giveLog({ uid, gid }: User, config: Config): void {
   if (config.maillog_file === "" || !config.log_to.includes("file")) return;
   closeSync(openSync(config.maillog_file, "a", 0o640));
   chownSync(config.maillog_file, uid, gid);
