@@ -36,7 +36,13 @@ async function deliver(
     ...more,
   };
   let dots = 0;
-  const done = await deliverLocally(job, { mailDirectory, openContent: () => content, pastFinalDot: () => dots++ });
+  const done = await deliverLocally(job, {
+    mailDirectory,
+    delimiters: "+",
+    isKnown: (address) => !address.startsWith("ghost"),
+    openContent: () => content,
+    pastFinalDot: () => dots++,
+  });
   return { ...done, dots };
 }
 
@@ -59,6 +65,27 @@ test("each recipient gets a file in new/, with return path and own address in fr
     "Return-Path: <alice@example.com>\nDelivered-To: Carol@here.test\nA: b\n\nHello.\n",
   ]);
   expect(dots).toBe(1);
+});
+
+test("what is behind the delimiter is not part of the mailbox's name", async () => {
+  const directory = folder();
+  const { results } = await deliver(directory, ["bob+lists@here.test", "bob@here.test", '"a+b"@here.test']);
+  expect(results.map(({ outcome }) => outcome)).toEqual(["sent", "sent", "sent"]);
+  expect(mailOf(directory, "bob").map((text) => /Delivered-To: (.*)/.exec(text)?.[1])).toEqual([
+    "bob+lists@here.test",
+    "bob@here.test",
+  ]);
+  expect(mailOf(directory, "a+b")).toHaveLength(1);
+});
+
+test("mail for a user who is not there is returned, and gets no mailbox", async () => {
+  const directory = folder();
+  const { results } = await deliver(directory, ["ghost+x@here.test", "bob@here.test"]);
+  expect(results).toMatchObject([
+    { outcome: "bounced", dsn: "5.1.1", text: 'unknown user: "ghost"' },
+    { outcome: "sent" },
+  ]);
+  expect(readdirSync(directory)).toEqual(["bob"]);
 });
 
 test("nobody else may read it, and nothing stays in tmp/", async () => {

@@ -6,12 +6,16 @@ import type { Deliver, DeliverRecipient } from "../../ipc/messages.ts";
 import { localOf } from "../../mail/address.ts";
 import type { Attempt } from "../../mail/attempt.ts";
 import { deliveryHead } from "../../mail/delivery-head.ts";
+import { splitExtension } from "../../mail/lookup-keys.ts";
 import type { Content } from "../../spool/file.ts";
 import { mailboxName } from "./mailbox-name.ts";
 import { deliverToMaildir, uniqueName } from "./maildir.ts";
 
 export interface LocalOptions {
   readonly mailDirectory: string; // holds the mailboxes
+  readonly delimiters: string; // recipient_delimiter: what is behind one is not part of the mailbox's name
+  /** Whether there is such a user. Throws TABLE_UNREADABLE. */
+  isKnown(address: string): boolean;
   /** Throws FILE_GONE, FILE_DAMAGED, SPOOL_IO. */
   openContent(delivery: Deliver): Content;
   /** The first letter is about to get its name. */
@@ -37,9 +41,14 @@ export async function deliverLocally(delivery: Deliver, options: LocalOptions): 
   options.pastFinalDot();
   try {
     for (const recipient of delivery.recipients) {
+      const { user } = splitExtension(localOf(recipient.address), options.delimiters);
       try {
+        if (!options.isKnown(recipient.address)) {
+          results.push(unknown(delivery, recipient, startedAt, user));
+          continue;
+        }
         await deliverToMaildir({
-          directory: join(options.mailDirectory, mailboxName(localOf(recipient.address))),
+          directory: join(options.mailDirectory, mailboxName(user)),
           name: uniqueName(delivery.arrival, delivery.id, recipient.index),
           head: deliveryHead(
             { sender: delivery.sender, recipient: recipient.address, original: recipient.original },
@@ -61,7 +70,8 @@ export async function deliverLocally(delivery: Deliver, options: LocalOptions): 
 }
 
 function damageOf(error: unknown): string | undefined {
-  return error instanceof ScesError && error.code !== "SPOOL_IO" ? error.message : undefined;
+  const isDamage = error instanceof ScesError && (error.code === "FILE_DAMAGED" || error.code === "FILE_GONE");
+  return isDamage ? error.message : undefined;
 }
 
 function attemptOf(delivery: Deliver, recipient: DeliverRecipient, startedAt: number) {
@@ -86,6 +96,13 @@ function delivered(delivery: Deliver, recipient: DeliverRecipient, startedAt: nu
     text,
     state: "accept",
   };
+}
+
+/** The table may be newer than the message: smtpd has asked it too. */
+function unknown(delivery: Deliver, recipient: DeliverRecipient, startedAt: number, user: string): Attempt {
+  const text = clean(`unknown user: "${user}"`, 500);
+  const attempt = attemptOf(delivery, recipient, startedAt);
+  return { ...attempt, type: "error", outcome: "bounced", dsn: "5.1.1", text, description: text, state: "rcpt to" };
 }
 
 /** No mailbox ever refuses for good: space can be made, and rights can be set right. */

@@ -31,7 +31,6 @@
  *   A NAME_user that is new after a reload counts once the process was started again.
  */
 import { lookupUser, type User } from "../../base/user.ts";
-import type { Config } from "../../config/config.ts";
 import { runAgent } from "../../service/agent.ts";
 import { runService } from "../../service/service.ts";
 import { openContent, readContentStart } from "../../spool/file.ts";
@@ -42,7 +41,6 @@ const DELIVERIES_AT_ONCE = 20; // commands
 const MEMORY_BYTES = 64 * 1024;
 
 runService("pipe", (context) => {
-  let { config } = context;
   const users = new Map<string, User>(); // looking one up starts a program
 
   /** As whom a command runs; undefined: as we do. A text says why it cannot be. */
@@ -60,7 +58,7 @@ runService("pipe", (context) => {
   return runAgent(context, {
     credit: context.alone ? 1 : DELIVERIES_AT_ONCE,
     deliver(delivery, hooks) {
-      const own: Config = config.forTransport(delivery.transport);
+      const own = context.config.forTransport(delivery.transport);
       return deliverByPipe(delivery, {
         command: own.pipe_command,
         flags: own.pipe_flags,
@@ -72,9 +70,6 @@ runService("pipe", (context) => {
         pastFinalDot: hooks.pastFinalDot,
       });
     },
-    reload(next) {
-      config = next;
-      users.clear();
-    },
+    reload: () => users.clear(),
   });
 });

@@ -1,8 +1,7 @@
 /** Whether an address of one of our domains is there, as far as the recipient tables know: nothing is taken to be returned. */
 import type { Config } from "../../../config/config.ts";
-import type { TableSpec } from "../../../config/maps.ts";
-import { domainOf, localOf } from "../../../mail/address.ts";
-import { aliasKeys } from "../../../mail/lookup-keys.ts";
+import { domainOf } from "../../../mail/address.ts";
+import { hasAddress, isListed } from "../../../service/listed-recipient.ts";
 import type { Rules } from "./rules.ts";
 import type { Trial } from "./trial.ts";
 import { type About, rejected, type Ruling } from "./verdict.ts";
@@ -36,19 +35,16 @@ function missingFrom(rules: Rules, address: string): { readonly table: string; r
   const { config } = rules;
   const whose = rules.classOf(domainOf(address));
   if (whose === "default") return undefined;
-  const isThere = (specs: readonly TableSpec[]) => {
-    const keys = aliasKeys(address, config.recipient_delimiter, whose === "local");
-    return rules.maps(specs).lookup(keys.map(({ key }) => key)) !== undefined;
-  };
+  const { recipient_delimiter: delimiters } = config;
+  const isLocal = whose === "local";
   // A canonical address is looked for under its new form later; an alias is there whatever it leads to.
-  if ([config.recipient_canonical_maps, config.canonical_maps, config.virtual_alias_maps].some(isThere))
-    return undefined;
+  const renamed = [config.recipient_canonical_maps, config.canonical_maps, config.virtual_alias_maps];
+  if (renamed.some((specs) => hasAddress(rules.maps(specs), address, delimiters, isLocal))) return undefined;
   if (whose === "virtual-alias") return { table: "virtual alias", code: config.unknown_virtual_alias_reject_code };
-  const wanted = whose === "local" ? config.local_recipient_maps : config.relay_recipient_maps;
-  // RFC 5321 4.5.1: whoever looks after our mail can always be reached; and so can what our reports come from.
-  if (wanted.length === 0 || /^(postmaster|mailer-daemon|double-bounce)$/i.test(localOf(address))) return undefined;
-  if (isThere(wanted)) return undefined;
-  return whose === "local"
+  const wanted = isLocal ? config.local_recipient_maps : config.relay_recipient_maps;
+  if (wanted.length === 0) return undefined;
+  if (isListed(rules.maps(wanted), address, delimiters, isLocal)) return undefined;
+  return isLocal
     ? { table: "local recipient", code: config.unknown_local_recipient_reject_code }
     : { table: "relay recipient", code: config.unknown_relay_recipient_reject_code };
 }
