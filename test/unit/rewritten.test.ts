@@ -5,6 +5,9 @@ import type { Destination } from "../../src/mail/expansion.ts";
 import type { JournalRecord } from "../../src/mail/journal.ts";
 import { reportsOwed } from "../../src/mail/owed.ts";
 import { rewrite, withRewritten } from "../../src/mail/rewritten.ts";
+import { describe } from "../../src/process/qmgr/deliver.ts";
+import type { Entry } from "../../src/process/qmgr/destination.ts";
+import { ActiveMessage } from "../../src/process/qmgr/message.ts";
 import { foldJournal } from "../../src/mail/state.ts";
 
 const envelopeOf = (...recipients: Recipient[]): Envelope => ({
@@ -105,4 +108,20 @@ test("an attempt of an added recipient counts for nobody when the record of its 
   };
   expect(foldJournal(envelope, [sent]).recipients.map(({ status }) => status)).toEqual(["waiting"]);
   expect(apply(envelope, [sent])).toMatchObject([{ kind: "rewritten", replaced: [0] }]);
+});
+
+test("one address in the place of an alias is delivered without a record, as any single recipient is", () => {
+  const isBrief = (address: string) => {
+    const envelope = envelopeOf({ address });
+    const records = apply(envelope);
+    const read = withRewritten(envelope, records);
+    const place = { offset: 0, length: 0, feeder: "cleanup", queuedMs: 0 };
+    const message = new ActiveMessage(read, place, foldJournal(read, records));
+    const recipients = message.recipients.filter(({ status }) => status === "waiting");
+    const destination = { transport: "smtp", nexthop: "two.test" };
+    return describe(1, { message, destination, recipients } as unknown as Entry).brief;
+  };
+  expect(isBrief("x@two.test")).toBe(true);
+  expect(isBrief("d@v.test")).toBe(true);
+  expect(isBrief("a@v.test")).toBeUndefined();
 });

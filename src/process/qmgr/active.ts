@@ -142,7 +142,7 @@ export class Active {
     const { message } = entry;
     message.pending -= 1;
     // A single recipient that was sent has no record: the file must be gone first.
-    if (report.recorded && message.recipients.length > 1) ack();
+    if (report.recorded && message.only === undefined) ack();
     else message.acks.push(ack);
     if (report.damaged !== undefined) message.damage = report.damaged;
     for (const attempt of report.results) message.apply(attempt);

@@ -39,7 +39,7 @@ function isStrangers(envelope: Envelope): envelope is Envelope & { readonly clie
 
 /** One recipient, first try, no report of success asked for: when it is sent, the file goes, and needs no record. */
 function isBrief(message: ActiveMessage): boolean {
-  const { recipients } = message;
-  if (recipients.length !== 1 || recipients[0]?.attempts !== 0) return false;
-  return message.envelope.recipients[0]?.notify?.includes("SUCCESS") !== true;
+  const { only, envelope } = message;
+  if (only === undefined || only.attempts !== 0) return false;
+  return envelope.recipients[only.index]?.notify?.includes("SUCCESS") !== true;
 }

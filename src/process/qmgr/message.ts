@@ -37,6 +37,7 @@ export class ActiveMessage {
   readonly length: number;
   readonly queuedMs: number; // when it came here
   readonly recipients: readonly ActiveRecipient[];
+  readonly only: ActiveRecipient | undefined; // the single one, but for those that aliases have replaced
   readonly feeder: string; // who brought it
   firstDeferredMs: number | undefined;
   isReleased: boolean; // from hold, by command
@@ -81,6 +82,8 @@ export class ActiveMessage {
         ? { index, status: "waiting", attempts: 0, scheduled: false, warned: false, settled: [], ...DUE }
         : { ...known, index, ...DUE };
     });
+    const own = this.recipients.filter(({ status }) => status !== "expanded");
+    this.only = own.length === 1 ? own[0] : undefined;
   }
 
   /** The outcome of an attempt, as its record says. */

@@ -105,7 +105,7 @@ export class Scheduler {
 
   /** Takes a message back if it waits for nothing but destinations that have too much in line. */
   setAside(message: ActiveMessage): void {
-    if (message.recipients.length === 1 || message.inLine.size !== message.pending) return;
+    if (message.only !== undefined || message.inLine.size !== message.pending) return;
     const free = this.#events.freeFor(message.feeder);
     for (const { destination } of message.inLine) if (!destination.isFull(free)) return;
     for (const { destination, recipients } of message.inLine) setAside(message, destination, recipients);
