@@ -4,7 +4,7 @@ import { errnoOf, messageOf, ScesError } from "../base/errors.ts";
 import { clean } from "../base/text.ts";
 import type { Config } from "../config/config.ts";
 import type { Found, Maps, Tables } from "../config/tables.ts";
-import { domainOf, localOf } from "../mail/address.ts";
+import { domainOf, localOf, unquoteLocal } from "../mail/address.ts";
 import { type AliasTarget, parseAliasTargets, parseIncludedTargets } from "../mail/alias-targets.ts";
 import { type AliasRules, type Destination, expandAddress, type Failure, type LocalTarget } from "../mail/expansion.ts";
 import { splitExtension } from "../mail/lookup-keys.ts";
@@ -50,7 +50,7 @@ function rulesOf(config: Config, virtual: Maps, local: Maps): AliasRules {
 }
 
 function localTargets(maps: Maps, address: string, options: AddressMapOptions): LocalTarget[] | undefined {
-  const local = localOf(address);
+  const local = unquoteLocal(localOf(address)); // as names stand in aliases(5)
   const { user } = splitExtension(local, options.delimiters);
   const found = maps.lookup(user === local ? [local] : [local, user]);
   if (found === undefined) return undefined;

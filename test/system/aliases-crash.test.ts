@@ -1,4 +1,4 @@
-/** cleanup after a crash between what it wrote down of aliases and the move of the message. */
+/** What cleanup makes of aliases in mail with a history: a crash before the move, a hold before that. */
 import { appendFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { memoryLog } from "../../src/base/log.ts";
@@ -40,6 +40,18 @@ test("killed behind the record: it holds, though the alias has changed", async (
 test("killed within the record: it is written anew", async () => {
   const id = await spooled("incoming");
   appendFileSync(`incoming/${id}`, encodeRecord(record).slice(0, 60));
+  expect(await start()).toEqual({ id });
+  expect(recipients(id)).toEqual(["b@two.test", "new@two.test"]);
+});
+
+test("mail that was held before it was delivered is expanded when it is released", async () => {
+  const time = Date.now();
+  const id = await spooled("incoming", {
+    records: [
+      { kind: "hold", time, reason: "" },
+      { kind: "release", time },
+    ],
+  });
   expect(await start()).toEqual({ id });
   expect(recipients(id)).toEqual(["b@two.test", "new@two.test"]);
 });

@@ -111,6 +111,7 @@ describe("local aliases", () => {
     ["final@home.test", ["root@home.test"]],
     ["x@home.test", ["x@home.test 5.4.6 alias database loop for x@home.test"]],
     ["postmaster@mx.home.test", ["ann@home.test", "boss@far.test"]],
+    ['"odd name"@home.test', ["ann@home.test"]],
     ["none@home.test", "itself"],
   ])("%s", (address, targets) => expect(expand(address, settings)).toEqual(targets));
 

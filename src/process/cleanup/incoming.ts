@@ -68,7 +68,7 @@ export class Incoming {
     this.#wake = wake;
     this.#tables = new Tables({ warn: (text) => log.warn(text) });
     this.#aliases = new Aliases(config, this.#tables);
-    this.#stuck = new Stuck(log, { retry: (id) => this.appeared({ id }), onMended: () => this.rescan() });
+    this.#stuck = new Stuck(log, { retry: (id) => this.#tryAgain(id), onMended: () => this.rescan() });
   }
 
   set room(room: Room) {
@@ -199,6 +199,12 @@ export class Incoming {
     } catch (error) {
       this.#failed(id, error);
     }
+  }
+
+  #tryAgain(id: string): boolean {
+    if (this.#free <= 0) return false;
+    this.#admit({ id });
+    return true;
   }
 
   readonly #expand = (address: string) => this.#aliases.expand(address);

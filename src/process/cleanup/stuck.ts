@@ -9,8 +9,8 @@ const RETRY_MS = 1000;
 const MAX_CAUSES = 100;
 
 export interface StuckEvents {
-  /** Try this one again; what is still in its way is added anew. */
-  retry(id: string): void;
+  /** Try this one again; what is still in its way is added anew. Returns false if it cannot be tried now. */
+  retry(id: string): boolean;
   /** A cause is gone: look for what waits. */
   onMended(): void;
 }
@@ -39,7 +39,7 @@ export class Stuck {
   #retry(): void {
     this.#timer = undefined;
     this.#again.clear();
-    for (const id of this.#causes.values()) this.#events.retry(id);
+    for (const [cause, id] of [...this.#causes]) if (!this.#events.retry(id)) this.#again.add(cause);
     const mended = [...this.#causes.keys()].filter((cause) => !this.#again.has(cause));
     for (const cause of mended) this.#causes.delete(cause);
     if (this.#causes.size > 0) this.#timer ??= setTimeout(() => this.#retry(), RETRY_MS);
