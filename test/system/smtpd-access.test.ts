@@ -207,6 +207,25 @@ describe("recipients", () => {
     await client.ask("RCPT TO:<x@elsewhere.test>", "554 5.7.1 ");
   });
 
+  test("that are aliases are there as long as the alias leads anywhere", async () => {
+    await using mta = await smtpd({
+      ...maps,
+      myorigin: "example.org",
+      alias_maps: "inline:{root=bob, {prog=|/bin/x}, {lost=nobody}}",
+      virtual_alias_maps:
+        "inline:{{info@alias.test=x@elsewhere.test}, {dead@alias.test=no@alias.test}, {b@alias.test=bob}}",
+    });
+    await using client = await open(mta);
+    for (const address of ["root@example.org", "info@alias.test", "b+x@alias.test"]) {
+      await client.ask(`RCPT TO:<${address}>`, "250 2.1.5 Ok");
+    }
+    const alias = (address: string) => `550 5.1.1 <${address}>: Recipient address rejected: User unknown in virtual`;
+    await client.ask("RCPT TO:<x@alias.test>", alias("x@alias.test"));
+    await client.ask("RCPT TO:<dead@alias.test>", alias("dead@alias.test"));
+    await client.ask("RCPT TO:<lost@example.org>", unknown("lost@example.org", "local"));
+    await client.ask("RCPT TO:<prog@example.org>", "550 5.7.1 <prog@example.org>: Recipient address rejected: mail to");
+  });
+
   test("of a trusted client are looked up too, and not where that is not wanted", async () => {
     await using mta = await smtpd({ ...maps, mynetworks: "127.0.0.1" });
     await using client = await open(mta);

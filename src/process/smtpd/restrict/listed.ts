@@ -1,18 +1,27 @@
-/** Whether an address of one of our domains is there, as far as the recipient tables know: nothing is taken to be returned. */
+/** Whether an address of one of our domains leads anywhere, as far as our tables know: nothing is taken to be returned. */
 import type { Config } from "../../../config/config.ts";
 import { domainOf } from "../../../mail/address.ts";
+import type { Destination } from "../../../mail/expansion.ts";
 import { hasAddress, isListed } from "../../../service/listed-recipient.ts";
 import type { Rules } from "./rules.ts";
 import type { Trial } from "./trial.ts";
 import { type About, rejected, type Ruling } from "./verdict.ts";
 
+/** Why mail for an address would come back. */
+interface Lack {
+  readonly code: number;
+  readonly status: string; // of a recipient
+  readonly why: string;
+}
+
 /** `about.name`: the address; "" has nothing to be listed. */
 export function listed(trial: Trial, about: About): Ruling {
   if (!isFirstTime(trial, about) || about.name === "") return "dunno";
-  const missing = missingFrom(trial.rules, about.name);
-  if (missing === undefined) return "dunno";
-  const status = about.kind === "Sender address" ? "5.1.0" : "5.1.1";
-  return rejected(about, missing.code, status, `User unknown in ${missing.table} table`);
+  const lack = lackOf(trial.rules, about.name);
+  if (lack === undefined) return "dunno";
+  // x.1.1 is about recipients (RFC 3463 3.2).
+  const status = about.kind === "Sender address" ? lack.status.replace(/\.1\.1$/, ".1.0") : lack.status;
+  return rejected(about, lack.code, status, lack.why);
 }
 
 /** The word may stand in a list, and is asked once more behind all lists. */
@@ -25,26 +34,41 @@ function isFirstTime(trial: Trial, about: About): boolean {
 
 /** Whether anything at all is looked up for recipients. */
 export function checksRecipients(config: Config): boolean {
-  return (
-    config.local_recipient_maps.length + config.relay_recipient_maps.length + config.virtual_alias_domains.length > 0
-  );
+  const { local_recipient_maps: ofLocal, relay_recipient_maps: ofRelay, virtual_alias_maps, alias_maps } = config;
+  const tables = [...ofLocal, ...ofRelay, ...virtual_alias_maps, ...alias_maps];
+  return tables.length + config.virtual_alias_domains.length > 0;
 }
 
-/** The table that should have the address and does not. */
-function missingFrom(rules: Rules, address: string): { readonly table: string; readonly code: number } | undefined {
+function lackOf(rules: Rules, address: string): Lack | undefined {
   const { config } = rules;
   const whose = rules.classOf(domainOf(address));
   if (whose === "default") return undefined;
-  const { recipient_delimiter: delimiters } = config;
   const isLocal = whose === "local";
-  // A canonical address is looked for under its new form later; an alias is there whatever it leads to.
-  const renamed = [config.recipient_canonical_maps, config.canonical_maps, config.virtual_alias_maps];
-  if (renamed.some((specs) => hasAddress(rules.maps(specs), address, delimiters, isLocal))) return undefined;
-  if (whose === "virtual-alias") return { table: "virtual alias", code: config.unknown_virtual_alias_reject_code };
+  // A canonical address is looked for under its new form later.
+  for (const specs of [config.recipient_canonical_maps, config.canonical_maps]) {
+    if (hasAddress(rules.maps(specs), address, config.recipient_delimiter, isLocal)) return undefined;
+  }
+  const ends = rules.aliases.expand(address) ?? [{ address }];
+  const lacks = ends.map((end) => lackAtEnd(rules, end));
+  return lacks.every((lack) => lack !== undefined) ? lacks[0] : undefined;
+}
+
+/** Where aliases have led, or there were none. An address of virtual_alias_domains is no mailbox. */
+function lackAtEnd({ config, classOf, maps }: Rules, { address, failure }: Destination): Lack | undefined {
+  const ofAlias = config.unknown_virtual_alias_reject_code;
+  if (failure !== undefined) return { code: ofAlias, status: failure.dsn, why: failure.text };
+  const whose = classOf(domainOf(address));
+  if (whose === "virtual-alias") return unknown(ofAlias, "virtual alias");
+  if (whose === "default") return undefined;
+  const isLocal = whose === "local";
   const wanted = isLocal ? config.local_recipient_maps : config.relay_recipient_maps;
   if (wanted.length === 0) return undefined;
-  if (isListed(rules.maps(wanted), address, delimiters, isLocal)) return undefined;
+  if (isListed(maps(wanted), address, config.recipient_delimiter, isLocal)) return undefined;
   return isLocal
-    ? { table: "local recipient", code: config.unknown_local_recipient_reject_code }
-    : { table: "relay recipient", code: config.unknown_relay_recipient_reject_code };
+    ? unknown(config.unknown_local_recipient_reject_code, "local recipient")
+    : unknown(config.unknown_relay_recipient_reject_code, "relay recipient");
+}
+
+function unknown(code: number, table: string): Lack {
+  return { code, status: "5.1.1", why: `User unknown in ${table} table` };
 }

@@ -7,11 +7,13 @@ import type { Maps, Tables } from "../../../config/tables.ts";
 import type { Dns } from "../../../dns/dns.ts";
 import type { Address } from "../../../mail/address.ts";
 import { type AddressClass, addressClasses } from "../../../service/address-class.ts";
+import { Aliases } from "../../../service/aliases.ts";
 
 export interface Rules {
   readonly config: Config;
   readonly log: Log;
   readonly dns: Dns;
+  readonly aliases: Aliases;
   /** The tables of one parameter or restriction. */
   maps(specs: readonly TableSpec[]): Maps;
   /** Whose a canonical domain is. */
@@ -32,6 +34,7 @@ export function rulesFor(config: Config, log: Log, { dns, tables }: Lookups): Ru
     config,
     log,
     dns,
+    aliases: new Aliases(config, tables),
     maps(specs) {
       let maps = opened.get(specs);
       if (maps === undefined) {

@@ -2,7 +2,7 @@
  * Works off lists of restrictions for one wish of a client, as Postfix does: in their order until one decides. What a
  * broken look-up could have decided is kept until the end: it turns a permission, or a refusal, into "try again".
  */
-import { messageOf, ScesError } from "../../../base/errors.ts";
+import { type ErrorCode, messageOf, ScesError } from "../../../base/errors.ts";
 import { clean } from "../../../base/text.ts";
 import type { Restriction } from "../../../config/restrictions.ts";
 import type { Rules } from "./rules.ts";
@@ -14,6 +14,7 @@ import { perform } from "./words.ts";
 export type Outcome = "ok" | "dunno" | { readonly reply: string };
 
 const DEEPEST = 100; // classes and tables within one another
+const TABLE_TROUBLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["TABLE_UNREADABLE", "ALIAS_UNUSABLE"]);
 const MAX_REPLY = 510; // characters, RFC 5321 4.5.3.1.5
 
 export class Trial {
@@ -82,7 +83,7 @@ export class Trial {
     try {
       return await perform(restriction, this);
     } catch (error) {
-      if (!(error instanceof ScesError) || error.code !== "TABLE_UNREADABLE") throw error;
+      if (!(error instanceof ScesError && TABLE_TROUBLE.has(error.code))) throw error;
       this.rules.log.warn(messageOf(error));
       return lookupTrouble(this.about.name);
     }
