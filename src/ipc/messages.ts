@@ -164,6 +164,7 @@ export interface Deliver {
   readonly envid?: string;
   readonly smtputf8?: true;
   readonly body?: "8BITMIME";
+  readonly tlsOptional?: true; // as in the envelope
   readonly dialect?: "mailerq"; // as in the envelope
   readonly client?: string; // IP address from which it came by SMTP without a login; absent: it is from us
   readonly sources?: readonly string[]; // our addresses, from one of which it is to be made; absent: as main.cf says

@@ -9,7 +9,7 @@ import type { RetryWish } from "./retry-wish.ts";
 export type Notify = "NEVER" | "SUCCESS" | "FAILURE" | "DELAY";
 
 /** The door by which a message came in: the process that wrote it. */
-export type Origin = "smtpd" | "pickup" | "bounce" | "corrupt" | "amqp" | "http";
+export type Origin = "smtpd" | "pickup" | "bounce" | "corrupt" | "tlsrpt" | "amqp" | "http";
 
 export interface Recipient {
   readonly address: string; // local part as given, domain lower case and as A-labels; never empty
@@ -39,6 +39,7 @@ export interface Envelope {
   readonly envid?: string; // RFC 3461 4.4, xtext decoded
   readonly smtputf8?: true; // RFC 6531: asked for with MAIL FROM
   readonly body?: "8BITMIME"; // BODY= of MAIL FROM, or found in a dropped file
+  readonly tlsOptional?: true; // what a domain asks of TLS (DANE, MTA-STS) is no reason to hold it back (RFC 8460 3)
   readonly messageId?: string; // the Message-ID field with its brackets, cleaned; for the log
   readonly subject?: string; // the Subject field, cleaned and cut to 200 characters; for list and hold rules
   readonly hops?: number; // number of Received fields before ours, where counted

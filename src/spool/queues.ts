@@ -23,6 +23,8 @@ export const STATE = "state";
 export const LOCK_FILE = "run/lock.db";
 export const RESERVE_FILE = "state/reserve";
 export const PAUSES_FILE = "state/pauses";
+/** How TLS went, until it is reported (tls-tallies.ts). */
+export const TLSRPT = "state/tlsrpt";
 /** MTA-STS policies, a file for each domain. */
 export const MTA_STS = "state/mta-sts";
 

@@ -35,7 +35,7 @@ export const SHORT_TEXT = "Subject: test\r\n\r\nHello.\r\n";
 /** The client with these settings in main.cf. */
 export function agent(
   settings: Readonly<Record<string, string>> = {},
-  more: Pick<DelivererOptions, "stsDirectory"> = {},
+  more: Pick<DelivererOptions, "stsDirectory" | "countTls"> = {},
 ): Agent {
   const log = memoryLog();
   const letters = new Map<number, Letter>();

@@ -21,7 +21,14 @@ test("every process has its title, and those that have no work are not there", a
   ).toEqual(RESIDENT);
   const status = JSON.parse((await sces.run("sces", "status", "--json")).stdout);
   const idle = status.processes.filter((one: { state: string }) => one.state === "idle");
-  expect(idle.map((one: { name: string }) => one.name).sort()).toEqual(["bounce", "corrupt", "hold", "maildir"]);
+  expect(idle.map((one: { name: string }) => one.name).sort()).toEqual([
+    "bounce",
+    "corrupt",
+    "hold",
+    "maildir",
+    "pipe",
+    "tlsrpt",
+  ]);
 });
 
 test("the spool is private, and modes that are too open are narrowed at start", async (context) => {
@@ -225,7 +232,7 @@ test("listeners come and go with a reload, and those that stay drop nobody", asy
 
 test("with max_idle = 0 every process stays", async (context) => {
   await using sces = await instance({ max_idle: 0 }, { test: context });
-  const all = [...RESIDENT, "bounce", "corrupt", "hold", "maildir"].sort();
+  const all = [...RESIDENT, "bounce", "corrupt", "hold", "maildir", "pipe", "tlsrpt"].sort();
   await until("all of them", () => sces.pids().length === all.length);
   expect(
     sces

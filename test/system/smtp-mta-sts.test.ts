@@ -150,7 +150,12 @@ describe("a policy is fetched", () => {
     ["what comes is no policy", { web: { body: "hello" } }, "no policy in it"],
     ["too much comes", { web: { body: policy("enforce").padEnd(70_000, "\n") } }, "more than 65536 bytes"],
     ["nothing comes", { web: { isSilent: true } }, "no answer in time"],
-    ["the certificate is another's", { certificate: ca.issue(["mta-sts.f.org"]) }, "does not match"],
+    ["the certificate is another's", { certificate: ca.issue(["mta-sts.f.org"]) }, "not for mta-sts.e.org"],
+    [
+      "the certificate has the name only as its common one",
+      { certificate: ca.issue(["mta-sts.e.org"], { onlyCommonName: true }) },
+      "not for mta-sts.e.org",
+    ],
     ["there is no server", { zones: { "mta-sts.e.org": "nxdomain" } }, "no address for mta-sts.e.org"],
   ] as [string, World, string][])("in vain when %s, and then not at once again", async (_, what, why) => {
     await using it = await world({ ...what, server: wrong });

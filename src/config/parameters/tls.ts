@@ -2,7 +2,7 @@
 import { maps } from "../maps.ts";
 import { row, type Section } from "../parameter.ts";
 import { certificateMatch, TLS_LEVELS, tlsProtocols } from "../tls-policy.ts";
-import { integer, oneOf, path, time, yesNo } from "../values.ts";
+import { integer, oneOf, path, text, time, yesNo } from "../values.ts";
 
 export const clientTls = {
   smtp_tls_security_level: row(
@@ -47,14 +47,46 @@ export const clientTls = {
     path,
     "",
     `
-    A file with the certificates (PEM) of the authorities that are trusted with policies. Empty: those that Node.js
-    brings along.`,
+    A file with the certificates (PEM) of the authorities that are trusted with the https servers of other domains, for
+    policies and TLS reports. Empty: those that Node.js brings along.`,
   ),
   smtp_mta_sts_port: row(
     integer(1, 65_535),
     "443",
     `
     The port of the https servers that have policies. Another one is for tests alone.`,
+  ),
+  smtp_tlsrpt_enable: row(
+    yesNo,
+    "no",
+    `
+    Whether domains that ask for it (RFC 8460) get a report every day of how TLS with their MX hosts went. Counted is
+    what a domain's own policies decide, not what smtp_tls_policy_maps says of it. The reports go out at some time in
+    the first hours of the next day (UTC), as mail or by https.`,
+  ),
+  tlsrpt_from: row(
+    text,
+    "$postmaster_recipient",
+    `
+    The sender of TLS reports.`,
+  ),
+  tlsrpt_contact: row(
+    text,
+    "$tlsrpt_from",
+    `
+    Whom a TLS report names as the one to ask.`,
+  ),
+  tlsrpt_organization: row(
+    text,
+    "$myhostname",
+    `
+    Whose report it is, in words.`,
+  ),
+  tlsrpt_timeout: row(
+    time({ min: "10ms" }),
+    "60s",
+    `
+    How long handing over one TLS report by https may take.`,
   ),
   smtp_tls_mandatory_protocols: row(
     tlsProtocols,

@@ -8,6 +8,7 @@ import { rawValues } from "../../config/load.ts";
 import type { FromChild, FromMaster, ListenerName } from "../../service/channel.ts";
 import type { Queue } from "../../spool/queues.ts";
 import { isQueueEmpty } from "../../spool/scan.ts";
+import { daysToReport } from "../../spool/tls-tallies.ts";
 import { Child, type Spec, type Surroundings } from "./children.ts";
 import { recordProcesses } from "./leftovers.ts";
 import { type BoundListener, bindListener, wantedListeners } from "./listeners.ts";
@@ -21,7 +22,7 @@ export interface FamilyOptions {
 }
 
 const RESIDENT = ["qmgr", "cleanup", "defer", "smtp", "pickup", "smtpd"] as const;
-const ON_DEMAND = ["hold", "bounce", "corrupt", "maildir", "pipe"] as const;
+const ON_DEMAND = ["hold", "bounce", "corrupt", "tlsrpt", "maildir", "pipe"] as const;
 /** These queues have an owner that runs by need: it is started when there is something in them. */
 const NEEDED: ReadonlyArray<readonly [Queue, string]> = [
   ["hold", "hold"],
@@ -36,7 +37,7 @@ const STOP_ORDER = [
   ["smtpd", "pickup"],
   ["cleanup", "defer"],
   ["qmgr"],
-  ["smtp", "maildir", "pipe", "hold", "bounce", "corrupt"],
+  ["smtp", "maildir", "pipe", "hold", "bounce", "corrupt", "tlsrpt"],
 ];
 const PINGS = 10; // in daemon_timeout
 
@@ -216,12 +217,23 @@ export class Family {
   }
 
   #wakeNeeded(): void {
+    this.#wakeReporter();
     for (const [queue, name] of NEEDED) {
       try {
         if (!isQueueEmpty(queue)) for (const child of this.#named(name)) child.wake();
       } catch (error) {
         this.#log.warn(messageOf(error));
       }
+    }
+  }
+
+  #wakeReporter(): void {
+    const { smtp_tlsrpt_enable: isWanted, myhostname } = this.#config;
+    if (!isWanted) return;
+    try {
+      if (daysToReport(Date.now(), myhostname).length > 0) for (const child of this.#named("tlsrpt")) child.wake();
+    } catch (error) {
+      this.#log.warn(messageOf(error));
     }
   }
 

@@ -26,6 +26,7 @@ export function describe(job: number, entry: Entry): Deliver {
     ...(envelope.envid === undefined ? {} : { envid: envelope.envid }),
     ...(envelope.smtputf8 === undefined ? {} : { smtputf8: envelope.smtputf8 }),
     ...(envelope.body === undefined ? {} : { body: envelope.body }),
+    ...(envelope.tlsOptional === undefined ? {} : { tlsOptional: envelope.tlsOptional }),
     ...(envelope.dialect === undefined ? {} : { dialect: envelope.dialect }),
     ...(isStrangers(envelope) ? { client: envelope.client.address } : {}),
     ...(isBrief(message) ? { brief: true as const } : {}),

@@ -2,6 +2,7 @@
 import type { SecureContext } from "node:tls";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import type { TlsOutcome } from "../../mail/tls-report.ts";
 import type { Login } from "./logins.ts";
 import type { Host } from "./route.ts";
 import { type OpenFailure, Session } from "./session.ts";
@@ -10,6 +11,7 @@ import type { Settings } from "./settings.ts";
 import { TlsContexts } from "./tls-context.ts";
 import type { TlsPlanner } from "./tls-planner.ts";
 import type { NexthopPolicy } from "./tls-policies.ts";
+import { tlsOutcome } from "./tls-outcome.ts";
 import { needsTls, type TlsTerms } from "./tls-terms.ts";
 import { Transcript } from "./transcript.ts";
 import { ownVerdict } from "./verdict.ts";
@@ -35,9 +37,12 @@ export class Connector {
   readonly #planner: TlsPlanner;
   readonly #contexts: TlsContexts;
 
-  constructor(settings: Settings, planner: TlsPlanner, log: Log) {
+  readonly #count: (outcome: TlsOutcome) => void;
+
+  constructor(settings: Settings, planner: TlsPlanner, count: (outcome: TlsOutcome) => void, log: Log) {
     this.#settings = settings;
     this.#planner = planner;
+    this.#count = count;
     this.#log = log;
     this.#contexts = new TlsContexts(settings.tls.files);
   }
@@ -94,6 +99,8 @@ export class Connector {
     signal.addEventListener("abort", give, { once: true });
     const failure = await session.open();
     signal.removeEventListener("abort", give);
+    const outcome = terms.level === "none" || signal.aborted ? undefined : tlsOutcome(terms, session, failure);
+    if (outcome !== undefined) this.#count(outcome);
     if (failure !== undefined) return { failure: { ...failure, tls: session.tlsRecord }, transcript };
     this.#note(session);
     return { session };

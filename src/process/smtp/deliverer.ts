@@ -6,6 +6,7 @@ import { Tables } from "../../config/tables.ts";
 import type { Deliver, Remotes } from "../../ipc/messages.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
 import { unreadable } from "../../service/unreadable.ts";
+import type { TlsOutcome } from "../../mail/tls-report.ts";
 import type { Content } from "../../spool/file.ts";
 import { ConnectionCache } from "./connection-cache.ts";
 import { Connector } from "./connector.ts";
@@ -26,6 +27,8 @@ export interface DelivererOptions {
   readonly config: Config;
   readonly log: Log;
   readonly stsDirectory?: string; // where MTA-STS policies are kept; none: they are forgotten
+  /** How TLS went with a domain, for its report. */
+  countTls?(outcome: TlsOutcome): void;
   /** Throws FILE_GONE, FILE_DAMAGED, SPOOL_IO. */
   openContent(delivery: Deliver): Content;
 }
@@ -60,7 +63,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
         dns,
         router: new Router(dns, settings.route),
         policies: new TlsPolicies({ ...settings.tls, maps: tables.open(settings.tls.maps) }, log),
-        connector: new Connector(settings, new TlsPlanner(dns, settings.tls.defaults, stsOf(settings, dns)), log),
+        connector: connectorOf(settings, dns),
         cache: new ConnectionCache(settings.cache),
         offline,
         sources: new Sources(settings.source, tables, log),
@@ -73,10 +76,13 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
     return lane;
   }
 
-  function stsOf({ tls: { sts } }: Settings, dns: Dns): MtaSts | undefined {
-    const { stsDirectory: directory } = options;
-    if (sts === undefined) return undefined;
-    return new MtaSts(dns, directory === undefined ? undefined : new StsStore(directory), sts, log);
+  function connectorOf(settings: Settings, dns: Dns): Connector {
+    const { stsDirectory: directory, countTls } = options;
+    const { sts: fetch, defaults, isCounted } = settings.tls;
+    const count = isCounted && countTls !== undefined ? countTls : () => {};
+    const store = directory === undefined ? undefined : new StsStore(directory);
+    const sts = fetch === undefined ? undefined : new MtaSts(dns, store, fetch, log);
+    return new Connector(settings, new TlsPlanner({ dns, defaults, sts, count }), count, log);
   }
 
   function closeLanes(): void {

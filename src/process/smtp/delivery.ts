@@ -95,7 +95,7 @@ export class Delivery {
     this.#due = performance.now() + lane.settings.deliveryMs;
     this.#hops = [...new Set([...splitList(job.nexthop), ...lane.settings.fallbackRelays])];
     this.#hop = this.#hops[0] ?? "";
-    this.#policy = lane.policies.find(this.#hop);
+    this.#policy = lane.policies.find(this.#hop, job.tlsOptional);
   }
 
   async run(): Promise<DeliveryResult> {
@@ -118,7 +118,7 @@ export class Delivery {
     if (reused !== undefined && !(await this.#over(reused))) tried = reused.remote;
     for (const hop of this.#hops) {
       if (!this.#goesOn) break;
-      if (hop !== this.#hop) this.#policy = this.#lane.policies.find(hop);
+      if (hop !== this.#hop) this.#policy = this.#lane.policies.find(hop, this.#job.tlsOptional);
       this.#hop = hop;
       await this.#walk(tried);
       tried = undefined;

@@ -25,6 +25,7 @@
  *   active/ID                 the message; attempt records are appended by the skeleton
  *   smtp_sasl_password_maps   logins; not used while others than their owner can read them
  *   dkim_key_directory        keys that sign, as dkim_sign_maps says; nor are they
+ *   state/tlsrpt/             how TLS went, for tlsrpt
  *   state/mta-sts/DOMAIN      the MTA-STS policy of a domain, one JSON object
  *
  * PARAMETERS
@@ -40,16 +41,19 @@ import { MTA_STS, queuePath } from "../../spool/queues.ts";
 import { runAgent } from "../../service/agent.ts";
 import { runService } from "../../service/service.ts";
 import { createDeliverer } from "./deliverer.ts";
+import { TlsCounter } from "./tls-counter.ts";
 
 const DELIVERIES_AT_ONCE = 500; // slow destinations hold twenty each, and others must find a place
 const MEMORY_BYTES = 256 * 1024; // content up to this is read and sent in one piece
 
 runService("smtp", (context) => {
   const { config, log } = context;
+  const counter = new TlsCounter(log, Date.now);
   const deliverer = createDeliverer({
     config,
     log,
     stsDirectory: MTA_STS,
+    countTls: (outcome) => counter.count(outcome),
     openContent: (delivery) => openContent(queuePath("active", delivery.id), MEMORY_BYTES),
   });
   return runAgent(context, {
@@ -57,6 +61,9 @@ runService("smtp", (context) => {
     deliver: (delivery, hooks, signal) => deliverer.deliver(delivery, hooks, signal),
     remotes: (change) => deliverer.remotes(change),
     reload: (next) => deliverer.reload(next),
-    stop: () => deliverer.stop(),
+    stop() {
+      deliverer.stop();
+      counter.flush();
+    },
   });
 });

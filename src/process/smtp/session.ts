@@ -280,10 +280,8 @@ export class Session extends Wire {
   #assess(): boolean {
     const handshake = assess(this.socket as TLSSocket, this.#options.tls);
     this.transcript.note(`TLS: ${handshake.summary}, ${handshake.peer}`);
-    if (handshake.refusal === undefined) {
-      this.handshake = handshake;
-      return true;
-    }
+    this.handshake = handshake;
+    if (handshake.refusal === undefined) return true;
     this.#fail(ownVerdict("deferred", "tls", "4.7.5", handshake.refusal, "tls"));
     return false;
   }

@@ -25,6 +25,7 @@ export interface Settings {
     readonly files: TlsFiles;
     readonly logLevel: number; // 1: each connection; 0: none
     readonly notesOffers: boolean; // of TLS that is not used
+    readonly isCounted: boolean; // for reports to domains
     readonly sts: FetchOptions | undefined; // none: domains' MTA-STS policies do not matter
   };
   readonly bounceGreeting: boolean; // a greeting of 5xx returns the mail
@@ -71,6 +72,7 @@ export function settingsOf(config: Config, agent: Agent | undefined): Settings {
       },
       logLevel: config.smtp_tls_loglevel,
       notesOffers: config.smtp_tls_note_starttls_offer,
+      isCounted: config.smtp_tlsrpt_enable,
       sts: config.smtp_mta_sts
         ? {
             port: config.smtp_mta_sts_port,

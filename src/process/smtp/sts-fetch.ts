@@ -1,10 +1,12 @@
 /** Gets the policy file of a domain from its own https server (RFC 8461 3.3). */
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { LookupFunction } from "node:net";
 import { type RequestOptions, request } from "node:https";
+import type { PeerCertificate } from "node:tls";
 import { messageOf } from "../../base/errors.ts";
 import { clean } from "../../base/text.ts";
 import type { Dns } from "../../dns/dns.ts";
+import { lookupBy } from "../../dns/lookup.ts";
 
 export interface FetchOptions {
   readonly port: number; // 443, but in tests
@@ -15,6 +17,12 @@ export interface FetchOptions {
 export type Fetched = { readonly text: string } | { readonly kind: "fetch" | "certificate"; readonly problem: string };
 
 const MOST_BYTES = 65_536;
+
+/** Only DNS names count, and wildcards for one whole label (RFC 8461 3.3); the runtime would take a common name. */
+function checkServerIdentity(host: string, { raw }: PeerCertificate): Error | undefined {
+  const found = new X509Certificate(raw).checkHost(host, { subject: "never", partialWildcards: false });
+  return found === undefined ? new Error(`the certificate is not for ${host}`) : undefined;
+}
 
 /** Never rejects. */
 export function fetchStsPolicy(domain: string, dns: Dns, { port, caFile, timeoutMs }: FetchOptions): Promise<Fetched> {
@@ -33,6 +41,7 @@ export function fetchStsPolicy(domain: string, dns: Dns, { port, caFile, timeout
       agent: false,
       minVersion: "TLSv1.2",
       lookup: lookupBy(dns),
+      checkServerIdentity,
       signal: AbortSignal.timeout(timeoutMs),
       ...(ca === undefined ? {} : { ca }),
     };
@@ -62,20 +71,4 @@ export function fetchStsPolicy(domain: string, dns: Dns, { port, caFile, timeout
     });
     asked.end();
   });
-}
-
-/** The DNS servers that mail is sent by. */
-function lookupBy(dns: Dns): LookupFunction {
-  return (host, { all }, callback) => {
-    void dns.addresses(host).then((answer) => {
-      const addresses =
-        answer.kind === "found"
-          ? answer.records.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }))
-          : [];
-      const [first] = addresses;
-      if (first === undefined) callback(new Error(`no address for ${host}`), []);
-      else if (all) callback(null, addresses);
-      else callback(null, first.address, first.family);
-    });
-  };
 }

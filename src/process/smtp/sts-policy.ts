@@ -43,3 +43,8 @@ export function isStsHost({ mx }: StsPolicy, host: string): boolean {
   const parent = host.slice(host.indexOf(".") + 1);
   return mx.some((pattern) => pattern === host || (pattern.startsWith("*.") && pattern.slice(2) === parent));
 }
+
+/** The lines of a policy file, as a report has them. */
+export function stsLines({ mode, mx, maxAgeMs }: StsPolicy): string[] {
+  return ["version: STSv1", `mode: ${mode}`, ...mx.map((host) => `mx: ${host}`), `max_age: ${maxAgeMs / 1000}`];
+}

@@ -3,6 +3,7 @@ import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { TlsPeer } from "../../mail/attempt.ts";
+import type { TlsFailureType } from "../../mail/tls-report.ts";
 import { isDaneMatch } from "./dane.ts";
 import type { TlsTerms } from "./tls-terms.ts";
 
@@ -10,7 +11,8 @@ export interface Handshake {
   readonly peer: TlsPeer;
   readonly summary: string; // "TLSv1.3 TLS_AES_256_GCM_SHA384"
   readonly details: string; // as Postfix logs it: "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"
-  readonly refusal?: string; // it is not enough
+  readonly problem?: TlsFailureType; // the certificate is not as the names or TLSA records want it
+  readonly refusal?: string; // and that is not enough
 }
 
 export function assess(socket: TLSSocket, terms: TlsTerms): Handshake {
@@ -22,13 +24,21 @@ export function assess(socket: TLSSocket, terms: TlsTerms): Handshake {
   const dane = certificate === undefined ? "other key" : isDaneMatch(terms.tlsa ?? [], certificate, hasName);
   const isTrusted = terms.level === "dane" ? dane !== "other key" : certificate !== undefined && socket.authorized;
   const isVerified = terms.level === "dane" ? dane === "match" : isTrusted && hasName;
+  const isWanted = terms.names.length > 0 || terms.tlsa !== undefined;
   const isEnough = isVerified || (terms.level !== "verify" && terms.level !== "dane");
   return {
     peer: certificate === undefined ? "Anonymous" : isVerified ? "Verified" : isTrusted ? "Trusted" : "Untrusted",
     summary: `${protocol} ${cipher.standardName ?? cipher.name}`,
     details: `${protocol} with cipher ${cipher.name} (${bits}/${bits} bits)`,
+    ...(isWanted && !isVerified ? { problem: problemOf(isTrusted, socket.authorizationError) } : {}),
     ...(isEnough ? {} : { refusal: `Server certificate not ${isTrusted ? "verified" : "trusted"}` }),
   };
+}
+
+/** `error`: OpenSSL's, as the runtime tells it: a code, though its type says otherwise. */
+function problemOf(isTrusted: boolean, error: unknown): TlsFailureType {
+  if (isTrusted) return "certificate-host-mismatch";
+  return String(error) === "CERT_HAS_EXPIRED" ? "certificate-expired" : "certificate-not-trusted";
 }
 
 /** OpenSSL compares: wildcards for one whole label, the common name only where there are no DNS names (RFC 6125). */

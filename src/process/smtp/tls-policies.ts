@@ -24,7 +24,7 @@ export interface TlsPolicyOptions {
 export interface NexthopPolicy extends TlsPolicy {
   readonly key: string; // connections made under one policy are not used under another
   readonly nexthop: string; // the domain or host alone
-  readonly isExplicit: boolean; // has a line of its own
+  readonly isFinal: boolean; // whatever the domain says of itself by MTA-STS
   readonly fromStart: boolean;
 }
 
@@ -43,15 +43,18 @@ export class TlsPolicies {
     this.#log = log;
   }
 
-  find(nexthop: string): NexthopPolicy | BrokenPolicy {
-    const { level, maps, defaults, fromStart } = this.#options;
+  /** `isOptional`: neither DANE nor MTA-STS hold this mail back (RFC 8460 3); an administrator's own line does. */
+  find(nexthop: string, isOptional = false): NexthopPolicy | BrokenPolicy {
+    const { maps, defaults, fromStart } = this.#options;
+    const level = isOptional && this.#options.level === "dane" ? "may" : this.#options.level;
     const hop = parseNexthop(nexthop, 0);
     const name = hop?.kind === "host" ? hop.host : hop?.kind === "domain" ? hop.domain : nexthop;
     const about = { nexthop: name, fromStart };
     try {
       const line = maps.isEmpty ? undefined : maps.lookup(policyKeys(nexthop))?.value;
-      if (line === undefined) return { ...tlsPolicyOf(level, defaults), ...about, key: "", isExplicit: false };
-      return { ...parseTlsPolicy(line, defaults), ...about, key: line, isExplicit: true };
+      if (line !== undefined) return { ...parseTlsPolicy(line, defaults), ...about, key: line, isFinal: true };
+      const key = isOptional ? "optional" : "";
+      return { ...tlsPolicyOf(level, defaults), ...about, key, isFinal: isOptional };
     } catch (error) {
       if (!(error instanceof ValueError) && !(error instanceof ScesError)) throw error;
       this.#log.warn(`smtp_tls_policy_maps: ${nexthop}: ${messageOf(error)}`);

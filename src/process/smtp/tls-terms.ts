@@ -1,5 +1,6 @@
 /** What TLS one session must come to, once policy, next hop and host are known. */
 import type { TlsaRecord } from "../../dns/message.ts";
+import type { ReportedPolicy } from "../../mail/tls-report.ts";
 import type { TlsProtocols } from "../../config/tls-policy.ts";
 
 export interface TlsTerms {
@@ -15,6 +16,7 @@ export interface TlsTerms {
   readonly fromStart: boolean; // without STARTTLS (RFC 8314)
   readonly sni: string; // the name that the server is to show a certificate for
   readonly tlsa?: readonly TlsaRecord[]; // of dane
+  readonly reported?: ReportedPolicy; // how it goes is counted under this
 }
 
 export function needsTls({ level }: TlsTerms): boolean {
