@@ -31,6 +31,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "show where mail for an address ends up",
     load: () => import("./aliases.ts"),
   },
+  classify: {
+    synopsis: "REPLY",
+    about: "show what a reply of a mail server is taken for, and why",
+    load: () => import("./classify.ts"),
+  },
   passwd: {
     synopsis: "USER | --delete USER | --list",
     about: "set a password for authenticated sending",

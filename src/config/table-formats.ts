@@ -28,13 +28,13 @@ export function parseTableText(type: TableType, text: string): Table {
   return patternTable(text, type === "cidr" ? networkPattern : expressionPattern);
 }
 
-interface Line {
+export interface Line {
   readonly line: number;
   readonly text: string;
 }
 
 /** Logical lines: one that begins with white space continues the one before; `#` and blank lines are nothing. */
-function* logicalLines(text: string): Generator<Line> {
+export function* logicalLines(text: string): Generator<Line> {
   let current: Line | undefined;
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (/^\s*(#|$)/.test(line)) continue;

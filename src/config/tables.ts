@@ -3,12 +3,11 @@
  * it has changed, which is looked at no more than once a second. A changed file that cannot be read does not undo what
  * is known of it; one that could never be read throws, and whoever asked tries again later.
  */
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { errnoOf, messageOf, ScesError } from "../base/errors.ts";
 import { tableName, type TableSpec } from "./maps.ts";
 import { parseTableText, type Table } from "./table-formats.ts";
-
-const LOOK_AGAIN_MS = 1000;
+import { WatchedFile } from "./watched-file.ts";
 
 export interface Found {
   readonly key: string; // the one that was found
@@ -35,7 +34,7 @@ export const NO_MAPS: Maps = { isEmpty: true, lookup: () => undefined };
 
 export class Tables {
   readonly #options: TablesOptions;
-  readonly #files = new Map<string, TableFile>();
+  readonly #files = new Map<string, { current(): Table }>();
 
   constructor(options: TablesOptions) {
     this.#options = options;
@@ -59,11 +58,11 @@ export class Tables {
     };
   }
 
-  #file(spec: TableSpec): TableFile {
+  #file(spec: TableSpec): { current(): Table } {
     const name = tableName(spec);
     let file = this.#files.get(name);
     if (file === undefined) {
-      file = new TableFile(spec, this.#options);
+      file = openTable(spec, this.#options);
       this.#files.set(name, file);
     }
     return file;
@@ -82,49 +81,22 @@ export function readTable(spec: TableSpec): Table {
   }
 }
 
-class TableFile {
-  readonly #spec: TableSpec;
-  readonly #options: TablesOptions;
-  readonly #isFile: boolean;
-  #table: Table | undefined;
-  #stamp = ""; // of the file that was read last, or could not be
-  #lookAtMs = 0; // monotonic
-
-  constructor(spec: TableSpec, options: TablesOptions) {
-    this.#spec = spec;
-    this.#options = options;
-    this.#isFile = spec.type !== "inline" && spec.type !== "static";
+/** What a process knows of one table. */
+function openTable(spec: TableSpec, { warn, monotonic }: TablesOptions): { current(): Table } {
+  const name = tableName(spec);
+  const read = () => {
+    const table = readTable(spec);
+    for (const { line, text } of table.problems) warn(`${name}${line > 0 ? `, line ${line}` : ""}: ${text}`);
+    return table;
+  };
+  if (spec.type !== "inline" && spec.type !== "static") {
+    return new WatchedFile({ path: spec.name, read, warn, monotonic });
   }
-
-  current(): Table {
-    if (this.#table !== undefined && !this.#isFile) return this.#table;
-    const now = (this.#options.monotonic ?? performance.now.bind(performance))();
-    if (this.#table !== undefined && now < this.#lookAtMs) return this.#table;
-    this.#lookAtMs = now + LOOK_AGAIN_MS;
-    const stamp = this.#isFile ? stampOf(this.#spec.name) : "";
-    if (this.#table !== undefined && stamp === this.#stamp) return this.#table;
-    return this.#read(stamp);
-  }
-
-  #read(stamp: string): Table {
-    const isNews = stamp !== this.#stamp;
-    this.#stamp = stamp;
-    try {
-      this.#table = readTable(this.#spec);
-    } catch (error) {
-      if (isNews) this.#options.warn(messageOf(error));
-      if (this.#table === undefined) throw error;
-      return this.#table;
-    }
-    for (const { line, text } of this.#table.problems) {
-      this.#options.warn(`${tableName(this.#spec)}${line > 0 ? `, line ${line}` : ""}: ${text}`);
-    }
-    return this.#table;
-  }
-}
-
-/** Changes when the file does. */
-function stampOf(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false, bigint: true });
-  return stat === undefined ? "gone" : `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
+  let table: Table | undefined;
+  return {
+    current() {
+      table ??= read();
+      return table;
+    },
+  };
 }

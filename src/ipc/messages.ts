@@ -182,9 +182,16 @@ export interface Report {
   readonly results: readonly Attempt[]; // one for each recipient of the delivery that was tried
   readonly fault?: string; // connection or handshake failed: negative feedback for the destination, in the log's words
   readonly offlineMs?: number; // nothing was tried: every address is marked offline, the first for so long; `fault` says why
+  readonly restraint?: Restraint; // what the class of a failure asks for
   readonly remoteFaults?: readonly RemoteFault[]; // addresses that did not work, also where another one then did
   readonly recorded: boolean; // the results are in the journal and synced
   readonly damaged?: string; // the file cannot be read: why
+}
+/** The destination is to be held back. */
+export interface Restraint {
+  readonly action: "slow" | "pause";
+  readonly forMs: number;
+  readonly why: string; // the failure that was met, in the log's words
 }
 /** A remote address that did not work. */
 export interface RemoteFault {

@@ -62,6 +62,8 @@ export interface Attempt {
   readonly status?: string; // enhanced status code of the reply, RFC 3463
   readonly description?: string; // the remote reply (or our reason), cleaned and bounded, without code and status
   readonly state?: AttemptState;
+  readonly category?: string; // what the failure is about, by the table of bounce classes: "quota"
+  readonly advice?: string; // what to do about it, by the same table
   readonly dsn: string; // the enhanced status that we report, e.g. 4.4.1
   readonly text: string; // the words in brackets of the log line: "host h[ip] said: ... (in reply to RCPT TO command)"
   readonly delays?: readonly [number, number, number, number]; // ms: before qmgr, in qmgr, connection set-up, transmission

@@ -29,6 +29,12 @@ function tls({ tls, tlsPolicy, tlsPeer }: Attempt): string {
   return `tls=${parts.filter((part) => part !== undefined).join("/")}`;
 }
 
+/** A line of its own for what a failure is about: Postfix's line ends with the text, and its readers rely on it. */
+export function categoryLine(id: string, recipient: Recipient, { category, code, dsn }: Attempt): string | undefined {
+  if (category === undefined) return undefined;
+  return `${id}: category=${category}, ${code === undefined ? "" : `code=${code}, `}dsn=${dsn}, recipient=<${recipient.address}>`;
+}
+
 function relay(attempt: Attempt): string {
   if (attempt.state === "connect") return "none"; // nobody was there; the text names the host
   const host = attempt.host ?? attempt.to;

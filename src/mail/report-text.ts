@@ -100,12 +100,13 @@ function whatWentWell(last: Attempt | undefined): string[] {
 function whatWentWrong(input: TextInput, { last, attempts }: Subject): string[] {
   const status = statusOf(input.action, last);
   const { meaning, next } = adviceFor(status);
+  const advice = last?.advice === undefined ? next : clean(last.advice, MAX_REPLY);
   const history = historyOf(input, last, attempts);
   return [
     ...wrap(meaning, "    "),
     ...(history === "" ? [] : wrap(history, "    ")),
     ...(last === undefined ? [] : reasonOf(last)),
-    ...(input.action === "failed" ? wrap(`What to do: ${next}`, "    ") : []),
+    ...(input.action === "failed" ? wrap(`What to do: ${advice}`, "    ") : []),
     `    (status ${status})`,
   ];
 }

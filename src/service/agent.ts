@@ -10,10 +10,11 @@ import { spoolError } from "../base/errors.ts";
 import type { Client } from "../ipc/client.ts";
 import type { Deliver, Remotes, Report } from "../ipc/messages.ts";
 import type { Attempt } from "../mail/attempt.ts";
-import { deliveryLine } from "../mail/log-line.ts";
+import { categoryLine, deliveryLine } from "../mail/log-line.ts";
 import type { TranscriptRecord } from "../mail/transcript.ts";
 import { appendRecords, appendSynced } from "../spool/journal.ts";
 import { queuePath } from "../spool/queues.ts";
+import { classifier } from "./bounce-classes.ts";
 import type { Context, Service } from "./service.ts";
 
 /** What became of a delivery; damaged: then no results. */
@@ -36,6 +37,9 @@ export interface AgentOptions {
   stop?(): Promise<void> | void;
 }
 
+/** As it is written down and reported. */
+type Judged = Omit<DeliveryResult, "transcript"> & Pick<Report, "restraint">;
+
 interface Running {
   readonly controller: AbortController;
   pastFinalDot: boolean;
@@ -45,6 +49,8 @@ export function runAgent(context: Context, options: AgentOptions): Service {
   const { log } = context;
   const running = new Map<Deliver, Running>();
   const unacknowledged = new Map<number, Report>();
+  const warn = (text: string) => log.warn(text);
+  let classify = classifier(context.config.bounce_classes_file, warn);
   let linkOpen = false;
   let introduced = false;
   let stopping = false;
@@ -67,7 +73,8 @@ export function runAgent(context: Context, options: AgentOptions): Service {
         state.pastFinalDot = true;
       },
     };
-    const { transcript, ...result } = await options.deliver(delivery, hooks, state.controller.signal);
+    const { transcript, ...done } = await options.deliver(delivery, hooks, state.controller.signal);
+    const result = judge(done);
     // Given up because qmgr was lost: whoever comes next hands it out again.
     const dropped = state.controller.signal.aborted && !state.pastFinalDot;
     if (!dropped) {
@@ -80,6 +87,15 @@ export function runAgent(context: Context, options: AgentOptions): Service {
       drained?.();
       if (unacknowledged.size === 0) context.idle();
     }
+  }
+
+  /** What has failed gets its class, which may decide on another outcome. */
+  function judge(done: Judged): Judged {
+    if (done.results.every(({ outcome }) => outcome === "sent")) return done;
+    const classified = done.results.map(classify);
+    const restraint = classified.find((one) => one.restraint !== undefined)?.restraint;
+    const results = classified.map(({ attempt }) => attempt);
+    return { ...done, results, ...(restraint === undefined ? {} : { restraint }) };
   }
 
   /** Returns whether what qmgr is told is also in the file. A full disk is no reason to forget an outcome. */
@@ -102,10 +118,13 @@ export function runAgent(context: Context, options: AgentOptions): Service {
     }
   }
 
-  function report(delivery: Deliver, result: Omit<DeliveryResult, "transcript">, recorded: boolean): void {
+  function report(delivery: Deliver, result: Judged, recorded: boolean): void {
     for (const attempt of result.results) {
       const recipient = delivery.recipients.find((one) => one.index === attempt.recipient);
-      if (recipient !== undefined) log.info(deliveryLine(delivery.id, recipient, attempt));
+      if (recipient === undefined) continue;
+      log.info(deliveryLine(delivery.id, recipient, attempt));
+      const about = categoryLine(delivery.id, recipient, attempt);
+      if (about !== undefined) log.info(about);
     }
     const told: Report = { type: "report", job: delivery.job, id: delivery.id, ...result, recorded };
     unacknowledged.set(delivery.job, told);
@@ -141,7 +160,10 @@ export function runAgent(context: Context, options: AgentOptions): Service {
   context.idle();
 
   return {
-    ...(options.reload === undefined ? {} : { reload: options.reload }),
+    reload(config) {
+      classify = classifier(config.bounce_classes_file, warn);
+      options.reload?.(config);
+    },
     async stop() {
       stopping = true;
       if (running.size > 0) {

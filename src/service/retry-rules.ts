@@ -4,14 +4,15 @@
  * changed settings hold for mail that is queued already.
  *
  * Keys of retry_profile_maps, the first that is there decides. An error's names are `status=4.7.1`, `status=4.7.*`,
- * `code=451`, `type=error`:
+ * `code=451`, `category=greylist`, `type=error`:
  *
  *   user@example.org, example.org, .org ...              the recipient, first each with ",ERROR" behind it
  *   from=user@example.com, from=example.com ..., from=<>  the sender, likewise
  *   ERROR                                                 the error alone
  *   *                                                     all
  *
- * Tables of patterns see one line: `to=user@example.org from=user@example.com type=error code=451 status=4.7.1`.
+ * Tables of patterns see one line: `to=user@example.org from=user@example.com type=error category=greylist
+ * code=451 status=4.7.1`, without what is not known.
  */
 import { messageOf, ScesError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
@@ -145,12 +146,13 @@ function parties(address: string, delimiters: string): string[] {
   return transportKeys(address, delimiters).filter((key) => key !== "*");
 }
 
-function errorNames({ type, code, status, dsn }: Attempt): string[] {
+function errorNames({ type, category, code, status, dsn }: Attempt): string[] {
   const given = status ?? dsn;
   return [
     `status=${given}`,
     `status=${given.replace(/\.\d+$/, ".*")}`,
     ...(code === undefined ? [] : [`code=${code}`]),
+    ...(category === undefined ? [] : [`category=${category}`]),
     `type=${type}`,
   ];
 }

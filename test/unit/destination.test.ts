@@ -76,3 +76,29 @@ test("new limits narrow a window that is open", () => {
   one.limits = { ...limits, rateDelayMs: 1000 };
   expect(one.window).toBe(1);
 });
+
+test("one that is told to go slowly halves its window each time, and does not grow until that is over", () => {
+  const one = destination();
+  one.busy = 5;
+  const soon = performance.now() + 60_000;
+  expect(one.slow(soon)).toBe(true);
+  expect(one.window).toBe(2);
+  expect(one.slow(soon)).toBe(false);
+  for (let count = 0; count < 10; count += 1) one.succeeded();
+  expect(one.window).toBe(1);
+  expect(one.isDone).toBe(false);
+  one.slowUntilMs = 0;
+  one.succeeded();
+  expect(one.window).toBe(2);
+});
+
+test("one that is paused is suspended, and known to be so by a rule and not by its faults", () => {
+  const one = destination();
+  expect(one.pause("flood", 99)).toBe(true);
+  expect(one).toMatchObject({ isSuspended: true, isPaused: true, suspendedWhy: "flood" });
+  one.resume();
+  expect(one).toMatchObject({ isSuspended: false, isPaused: false });
+  one.suspend("refused", 99);
+  expect(one.pause("flood", 99)).toBe(false);
+  expect(one.isPaused).toBe(false);
+});

@@ -56,6 +56,7 @@ test("a delivery that succeeds ends its destination's suspension", async () => {
     onWanted() {},
     onRecall() {},
     freeFor: () => 1000,
+    onRestrained() {},
     onSuspended: (entry) => suspended.push(entry.message.id),
   });
   const { link, told } = agent(4711);

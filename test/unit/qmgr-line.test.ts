@@ -29,6 +29,7 @@ function office({ credit = 1000, free = 1000, settings = {} as Readonly<Record<s
     onOwn() {},
     onWanted() {},
     onSuspended() {},
+    onRestrained() {},
     onRecall: (ids) => recalled.push(...ids),
     freeFor: () => room.free,
   });

@@ -8,6 +8,7 @@ import { PARAMETER_NAMES, parameterOf } from "../../config/parameters.ts";
 import { isRestrictions, type Restriction } from "../../config/restrictions.ts";
 import { LISTENERS } from "../../config/settings.ts";
 import { readTable } from "../../config/tables.ts";
+import { readBounceClasses } from "../../service/bounce-classes.ts";
 import type { Finding } from "./finding.ts";
 
 /** Every table once, with the parameters that name it. */
@@ -19,7 +20,7 @@ export function checkTables(config: Config, owner: User | undefined): Finding[] 
     else known.names.add(name);
   }
   const tables = [...users.values()].flatMap(({ spec, names }) => [...checkTable([...names].join(", "), spec, owner)]);
-  return [...tables, ...checkRetryProfiles(config)];
+  return [...tables, ...checkRetryProfiles(config), ...checkBounceClasses(config.bounce_classes_file)];
 }
 
 function* allTables(config: Config): Generator<{ readonly name: string; readonly spec: TableSpec }> {
@@ -50,6 +51,18 @@ function* checkRetryProfiles(config: Config): Generator<Finding> {
     if (unknown === undefined) continue;
     const text = `retry_profile_maps: ${tableName(spec)}: no such retry profile: ${unknown} (there are: ${known.join(", ")})`;
     yield { severity: "error", text };
+  }
+}
+
+function* checkBounceClasses(path: string): Generator<Finding> {
+  if (path === "") return;
+  try {
+    for (const { line, text } of readBounceClasses(path).problems) {
+      yield { severity: "error", text: `${path}, line ${line}: ${text}` };
+    }
+  } catch (error) {
+    if (!(error instanceof ScesError)) throw error;
+    yield { severity: "error", text: `${messageOf(error)}: make it, or set bounce_classes_file to nothing` };
   }
 }
 

@@ -72,7 +72,9 @@ function recipientLines(
   if (recipient.notify !== undefined)
     lines.push(`    the sender wants to hear of: ${recipient.notify.join(", ").toLowerCase()}`);
   for (const attempt of view.state.attempts) {
-    if (attempt.recipient === index) lines.push(`    ${attemptText(attempt)}`);
+    if (attempt.recipient !== index) continue;
+    lines.push(`    ${attemptText(attempt)}`);
+    if (attempt.category !== undefined) lines.push(`      ${classText(attempt.category, attempt.advice)}`);
   }
   return lines;
 }
@@ -119,6 +121,10 @@ function attemptText(attempt: Attempt): string {
     attempt.host === undefined ? "" : ` at ${clean(attempt.host)}${attempt.to === undefined ? "" : `[${attempt.to}]`}`;
   const port = attempt.port === undefined || where === "" ? "" : `:${attempt.port}`;
   return `${mailDate(attempt.time)}  ${what}: ${outcome}${where}${port}${tlsText(attempt)} (${attempt.dsn}): ${clean(attempt.text, 4096)}`;
+}
+
+function classText(category: string, advice: string | undefined): string {
+  return `about: ${clean(category, 50)}${advice === undefined ? "" : `. ${clean(advice, 1000)}`}`;
 }
 
 function cameFrom({ client, origin }: Envelope): string {

@@ -1,11 +1,14 @@
 /** The spool, dropped files, admission, retry and lifetime. */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { feedback } from "../feedback.ts";
 import { maps } from "../maps.ts";
 import { row, type Section } from "../parameter.ts";
 import { retryProfiles } from "../retry-profile.ts";
 import { rules } from "../rules.ts";
-import { integer, list, size, time, yesNo } from "../values.ts";
+import { integer, list, path, size, time, yesNo } from "../values.ts";
 
+const SHIPPED_CLASSES = resolve(import.meta.dirname, "../../../etc/bounce_classes");
 const lifetime = { unit: "d", max: "520w" } as const;
 const backoff = { max: "520w" } as const;
 
@@ -124,8 +127,24 @@ export const retry = {
     Tables that say which retry profile holds. Keys, the first that is there decides: the recipient (\`user@example.org\`,
     \`example.org\`, \`.org\`), each first with an error behind it (\`example.org,code=421\`); the sender likewise
     (\`from=user@example.com\`, \`from=example.com\`, \`from=<>\`); the error alone; \`*\`. An error is \`status=4.7.1\`,
-    \`status=4.7.*\`, \`code=451\`, \`type=timeout\`, in this order. Patterns see \`to=user@example.org
-    from=user@example.com type=error code=451 status=4.7.1\`. What a message says of its own retries goes before this.`,
+    \`status=4.7.*\`, \`code=451\`, \`category=greylist\` (by bounce_classes_file), \`type=timeout\`, in this order.
+    Patterns see \`to=user@example.org from=user@example.com type=error category=greylist code=451 status=4.7.1\`. What a message says of its own retries goes before this.`,
+  ),
+  bounce_classes_file: row(
+    path,
+    "bounce_classes beside main.cf, or the one that ships",
+    `
+    The table of what failures are about, by their replies: rows \`pattern action category advice\`, the first that fits
+    decides. The category is in the log and in \`sces-queue show\`, the advice in what the sender is told; the action
+    can return or put off mail whatever the code says, and slow down or pause the destination. The file says how it is
+    written;
+    changes are seen within a second. \`sces classify REPLY\` shows which row fits. Empty: no classes.`,
+    {
+      compute({ directory }) {
+        const own = join(directory, "bounce_classes");
+        return existsSync(own) ? own : SHIPPED_CLASSES;
+      },
+    },
   ),
   expire_early: row(
     yesNo,

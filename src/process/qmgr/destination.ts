@@ -8,6 +8,9 @@
  *              when all of its addresses are marked offline (remotes.ts)
  *   suspended  nothing is handed out until `suspendedUntilMs`      -> alive, with the first window again; earlier when
  *              a delivery that was out already succeeds
+ *   paused     the same, for a failure whose class asks for it     -> alive, but not by a success
+ *
+ * What a class asks for may also be to go slowly: with half the window, which does not grow for a time.
  */
 import type { Feedback } from "../../config/feedback.ts";
 import { Aside } from "./aside.ts";
@@ -46,6 +49,8 @@ export class Destination {
   suspendedUntilMs = 0; // monotonic
   suspendedWhy = "";
   lastError: string | undefined; // of a delivery that did not succeed
+  isPaused = false;
+  slowUntilMs = 0; // monotonic
   notBeforeMs = 0; // monotonic; for the rate delay
   #success = 0;
   #failure = 0;
@@ -81,6 +86,7 @@ export class Destination {
   /** Whether there is nothing to remember it for. */
   get isDone(): boolean {
     if (this.line.size > 0 || this.busy > 0 || this.isSuspended || this.aside.size > 0) return false;
+    if (this.slowUntilMs > performance.now()) return false;
     return this.notBeforeMs === 0 && !this.listed.first && !this.listed.further;
   }
 
@@ -104,6 +110,7 @@ export class Destination {
     this.#failCohorts = 0;
     const { concurrency, initialConcurrency, positive, rateDelayMs } = this.limits;
     if (rateDelayMs > 0) return; // one by one
+    if (this.slowUntilMs > performance.now()) return;
     if (this.window >= concurrency || this.window >= this.busy + initialConcurrency) return;
     const step = amount(positive, this.window);
     this.#success += step;
@@ -139,10 +146,27 @@ export class Destination {
     return true;
   }
 
+  /** Suspended, also where deliveries succeed. Returns whether it was not suspended before. */
+  pause(why: string, untilMs: number): boolean {
+    const isNew = this.suspend(why, untilMs);
+    this.isPaused ||= isNew;
+    return isNew;
+  }
+
+  /** Returns whether it was not slow before. */
+  slow(untilMs: number): boolean {
+    const isNew = this.slowUntilMs <= performance.now();
+    this.slowUntilMs = Math.max(this.slowUntilMs, untilMs);
+    this.window = Math.max(1, Math.floor(this.window / 2));
+    this.#success = 0;
+    return isNew;
+  }
+
   resume(): void {
+    this.isPaused = false;
     this.suspendedUntilMs = 0;
     this.suspendedWhy = "";
-    this.window = this.#firstWindow();
+    this.window = this.slowUntilMs > performance.now() ? 1 : this.#firstWindow();
     this.#success = 0;
     this.#failure = 0;
     this.#failCohorts = 0;

@@ -78,6 +78,10 @@ runService("qmgr", async (context: Context): Promise<Service> => {
   const scheduler = new Scheduler(context.config, routerFor, agents, {
     onWanted: (process, alone) => context.wake(process, alone),
     onSuspended: (entry, why, until) => active.onSuspended(entry, why, until),
+    onRestrained({ transport, nexthop }, { action, forMs, why }) {
+      const what = action === "slow" ? "is delivered to slowly" : "is paused";
+      log.info(`${transport}:${nexthop} ${what} for ${forMs / 1000}s: ${why}`);
+    },
     onOwn: (entry, agent) => active.onOwn(entry, agent),
     onRecall: (ids) => links.get("defer")?.send({ type: "recall", ids }),
     freeFor: (feeder) => room.freeFor(feeder),

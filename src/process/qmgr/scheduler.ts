@@ -5,7 +5,7 @@
 import { Fifo } from "../../base/fifo.ts";
 import type { Config } from "../../config/config.ts";
 import { type OwnAgent, ownAgent, processOf } from "../../config/transports.ts";
-import type { DestinationStatus, Report } from "../../ipc/messages.ts";
+import type { DestinationStatus, Report, Restraint } from "../../ipc/messages.ts";
 import type { Route, Router } from "../../service/router.ts";
 import type { Agents } from "./agents.ts";
 import { describe } from "./deliver.ts";
@@ -24,6 +24,8 @@ export interface SchedulerEvents {
   onWanted(process: string, alone: boolean): void;
   /** The entry's destination is suspended: it is not to be tried. */
   onSuspended(entry: Entry, why: string, until: number): void; // ms since 1970
+  /** The class of a failure asked for it, and it was not so before. */
+  onRestrained(destination: Destination, restraint: Restraint): void;
   /** The entry's transport is the queue manager's own: it is concluded here. */
   onOwn(entry: Entry, agent: OwnAgent): void;
   /** Messages that were set aside are wanted again: defer is to bring them. */
@@ -145,24 +147,36 @@ export class Scheduler {
   }
 
   /** An agent reported: the destination's window moves. */
-  reported(entry: Entry, { fault, offlineMs, results }: Pick<Report, "fault" | "offlineMs" | "results">): void {
+  reported(entry: Entry, report: Pick<Report, "fault" | "offlineMs" | "restraint" | "results">): void {
+    const { fault, offlineMs, restraint, results } = report;
     const { destination } = entry;
     destination.busy -= 1;
     destination.lastError = results.find(({ outcome }) => outcome !== "sent")?.text ?? destination.lastError;
     if (destination.limits.rateDelayMs > 0) this.#delay(destination);
     if (fault === undefined) {
-      if (destination.isSuspended) this.#resume(destination); // it lives after all
+      if (destination.isSuspended && !destination.isPaused) this.#resume(destination); // it lives after all
       destination.succeeded();
     } else {
       const untilMs = performance.now() + (offlineMs ?? this.#config.minimal_backoff_time);
-      if (offlineMs === undefined ? destination.failed(fault, untilMs) : destination.suspend(fault, untilMs)) {
-        this.#suspend(destination);
-        this.#awaken(destination);
-      }
+      if (offlineMs === undefined ? destination.failed(fault, untilMs) : destination.suspend(fault, untilMs))
+        this.#putOff(destination);
     }
+    if (restraint !== undefined) this.#restrain(destination, restraint);
     this.#list(destination);
     this.#forget(destination);
     this.pump();
+  }
+
+  #restrain(destination: Destination, restraint: Restraint): void {
+    const { action, forMs, why } = restraint;
+    const untilMs = performance.now() + forMs;
+    if (action === "slow") {
+      if (destination.slow(untilMs)) this.#events.onRestrained(destination, restraint);
+      setTimeout(() => this.#forget(destination), Math.min(LONGEST_TIMER_MS, forMs + 1)).unref();
+    } else if (destination.pause(why, untilMs)) {
+      this.#events.onRestrained(destination, restraint);
+      this.#putOff(destination);
+    }
   }
 
   /** Ends suspensions; returns of which destinations. */
@@ -292,13 +306,14 @@ export class Scheduler {
     setImmediate(slice);
   }
 
-  /** Once for each suspension: its end. */
-  #awaken(destination: Destination): void {
+  /** Once for each suspension: its beginning and its end. */
+  #putOff(destination: Destination): void {
+    this.#suspend(destination);
     const until = destination.suspendedUntilMs;
     const forMs = Math.min(LONGEST_TIMER_MS, Math.max(1, until - performance.now()));
     setTimeout(() => {
       if (destination.suspendedUntilMs !== until) return; // ended before
-      if (until > performance.now() + 1) return this.#awaken(destination);
+      if (until > performance.now() + 1) return this.#putOff(destination);
       this.#resume(destination);
       this.#forget(destination);
       this.pump();
