@@ -205,6 +205,7 @@ class Conversation {
   #inData = false;
   #busy = false; // a reply is being delayed: commands wait
   #secure = false;
+  #chunkBytes = -1; // of BDAT ... LAST, the only one that is understood
   #inAuth = false; // a 334 was the last reply: what comes next is no command
   #helo = "";
   #from: string | undefined;
@@ -242,6 +243,14 @@ class Conversation {
 
   async #read(): Promise<void> {
     while (!this.#busy && !this.#socket.destroyed) {
+      if (this.#chunkBytes >= 0) {
+        if (this.#buffer.length < this.#chunkBytes) return;
+        const data = this.#buffer.subarray(0, this.#chunkBytes);
+        this.#buffer = this.#buffer.subarray(this.#chunkBytes);
+        this.#chunkBytes = -1;
+        await this.#finish(data, data.length);
+        continue;
+      }
       if (this.#inData) {
         const end = this.#endOfData();
         if (end < 0) {
@@ -342,6 +351,9 @@ class Conversation {
         this.#inData = reply.startsWith("3");
         return;
       }
+      case "BDAT":
+        this.#chunkBytes = Number(/^BDAT (\d+) LAST$/.exec(line)?.[1] ?? -1);
+        return;
       case "RSET":
         this.#from = undefined;
         await this.#answer("rset", "250 2.0.0 Ok", line);
@@ -382,7 +394,8 @@ class Conversation {
     this.#recipients = [];
     this.#rcptArguments = [];
     // Kept before the reply goes out: who hears the reply finds the message.
-    await this.#answer("dot", `250 2.0.0 Ok: queued as ${count}`, "", (reply) => {
+    const usual = recipients.length > 0 ? `250 2.0.0 Ok: queued as ${count}` : "503 5.5.1 no valid recipients";
+    await this.#answer("dot", usual, "", (reply) => {
       if (isPositive(reply) && recipients.length > 0) this.#sink.messages.push(message);
     });
   }

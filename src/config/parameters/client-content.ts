@@ -1,6 +1,7 @@
 /** What the SMTP client does with the content of messages. */
+import { maps } from "../maps.ts";
 import { row, type Section } from "../parameter.ts";
-import { integer, yesNo } from "../values.ts";
+import { integer, list, size, yesNo } from "../values.ts";
 
 export const clientContent = {
   disable_mime_output_conversion: row(
@@ -15,5 +16,26 @@ export const clientContent = {
     "998",
     `
     The longest line that is sent, in bytes; a longer one is broken by a line end and a space. 0: no limit.`,
+  ),
+  smtp_chunking_size_limit: row(
+    size(),
+    "10k",
+    `
+    The largest message that is sent by BDAT along with its recipients, on a new connection to a server that offers
+    CHUNKING and PIPELINING: that saves a round trip. Larger ones, which would be sent in vain if no recipient is
+    accepted, go by DATA. 0: all do.`,
+  ),
+  smtp_discard_ehlo_keywords: row(
+    list,
+    "",
+    `
+    EHLO keywords that count as not offered by any server, e.g. chunking, pipelining, starttls.`,
+  ),
+  smtp_discard_ehlo_keyword_address_maps: row(
+    maps,
+    "",
+    `
+    Tables with such keywords for the IP address of a server; what is found there holds in place of
+    smtp_discard_ehlo_keywords.`,
   ),
 } satisfies Section;

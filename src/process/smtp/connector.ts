@@ -27,6 +27,7 @@ export interface OpenHow {
 export interface OpenOptions extends OpenHow {
   readonly source: Source;
   readonly login?: Login | undefined;
+  readonly discard: readonly string[]; // EHLO keywords
   readonly due: number; // monotonic clock, ms
   readonly signal: AbortSignal;
 }
@@ -69,7 +70,7 @@ export class Connector {
 
   async #connect(
     host: Host,
-    { byMx, source, login, due, signal }: OpenOptions,
+    { byMx, source, login, discard, due, signal }: OpenOptions,
     wanted: TlsTerms,
     transcript: Transcript,
   ): Promise<Opened> {
@@ -89,6 +90,7 @@ export class Connector {
       bindAddress: source.address,
       tls: terms,
       bounceGreeting,
+      discard,
       timeouts,
       ...(byMx ? { ownName } : {}),
       ...(login === undefined ? {} : { login }),

@@ -14,6 +14,7 @@ import { Delivery, type DeliveryHooks, type Lane } from "./delivery.ts";
 import { Dns } from "../../dns/dns.ts";
 import { MtaSts } from "./mta-sts.ts";
 import { OfflineList } from "./offline-list.ts";
+import { DiscardedKeywords } from "./discarded-keywords.ts";
 import { DkimKeys } from "./dkim-keys.ts";
 import { Logins } from "./logins.ts";
 import { Router } from "./route.ts";
@@ -68,6 +69,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
         offline,
         sources: new Sources(settings.source, tables, log),
         logins: new Logins(settings.login, tables),
+        discarded: new DiscardedKeywords(settings.discard, settings.discardByAddress, tables),
         dkim: settings.dkim.maps.length === 0 ? undefined : new DkimKeys(settings.dkim, tables),
         isTrusted: networkMatcher(settings.networks),
       };

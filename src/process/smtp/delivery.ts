@@ -13,15 +13,17 @@ import type { Attempt } from "../../mail/attempt.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
 import type { Content } from "../../spool/file.ts";
 import type { ConnectionCache } from "./connection-cache.ts";
+import { attemptOf, type Judged } from "./attempt-of.ts";
 import type { Connector, Opened, OpenHow } from "./connector.ts";
 import type { OfflineList, OfflineMark } from "./offline-list.ts";
 import { ours } from "./login-words.ts";
 import type { Logins } from "./logins.ts";
 import { type Outgoing, Preparation } from "./outgoing.ts";
 import type { Host, Router } from "./route.ts";
-import type { Session, TlsRecord } from "./session.ts";
+import type { Session } from "./session.ts";
 import type { Sources, SourceSet } from "./sources.ts";
 import type { Settings } from "./settings.ts";
+import type { DiscardedKeywords } from "./discarded-keywords.ts";
 import type { DkimKeys } from "./dkim-keys.ts";
 import type { Mail } from "./envelope-commands.ts";
 import type { BrokenPolicy, NexthopPolicy, TlsPolicies } from "./tls-policies.ts";
@@ -40,22 +42,13 @@ export interface Lane {
   readonly offline: OfflineList;
   readonly sources: Sources;
   readonly logins: Logins;
+  readonly discarded: DiscardedKeywords;
   readonly dkim: DkimKeys | undefined; // absent: nothing is signed
   readonly isTrusted: (address: string) => boolean; // a client of ours
 }
 
 export interface DeliveryHooks {
   pastFinalDot(): void;
-}
-
-/** A verdict and where it comes from; absent parts: no host was reached. */
-interface Judged {
-  readonly verdict: Verdict;
-  readonly host?: Host;
-  readonly session?: Session;
-  readonly use?: number;
-  readonly tls?: TlsRecord; // of a session that could not be opened
-  readonly until?: number; // ms; not tried: the last of its hosts is offline so long
 }
 
 export class Delivery {
@@ -257,9 +250,9 @@ export class Delivery {
 
   /** Rejects with TABLE_UNREADABLE: without the login it would go out as somebody else's mail, or be refused. */
   async #connect(host: Host, how: OpenHow): Promise<Opened> {
-    const { connector, logins, sources } = this.#lane;
+    const { connector, discarded, logins, sources } = this.#lane;
     const login = logins.find({ host: host.name, nexthop: this.#hop, sender: this.#job.sender });
-    const options = { ...how, login, due: this.#due, signal: this.#signal };
+    const options = { ...how, login, discard: discarded.of(host.address), due: this.#due, signal: this.#signal };
     if (this.#sources === undefined) throw new Error("no source addresses were chosen");
     return sources.open(host, this.#sources, (source) => connector.open(host, { ...options, source }));
   }
@@ -295,6 +288,7 @@ export class Delivery {
     if (!session.isUsable) return { isStale: true, goesOn };
     const outcome = await transact(session, mailOf(this.#job, recipients, outgoing), {
       timeouts: settings.transaction,
+      chunkLimit: settings.isLmtp ? 0 : settings.chunkLimit,
       signal: this.#signal,
       pastFinalDot: this.#hooks.pastFinalDot,
       done: (verdicts) => {
@@ -338,10 +332,11 @@ export class Delivery {
 
   #conclude(): DeliveryResult {
     const now = Date.now();
+    const times = { startedAt: this.#startedAt, connectedAt: this.#connectedAt ?? now, now };
     const results: Attempt[] = [];
     for (const recipient of this.#job.recipients) {
       const judged = this.#final.get(recipient.index) ?? this.#passing.get(recipient.index);
-      if (judged !== undefined) results.push(this.#attempt(recipient, judged, now));
+      if (judged !== undefined) results.push(attemptOf(this.#job, recipient, judged, times));
     }
     const transcript = recordOf(this.#transcripts, results, now, this.#lane.settings.transcriptLimit);
     return {
@@ -350,34 +345,6 @@ export class Delivery {
       ...(this.#fault === undefined ? {} : { fault: this.#fault }),
       ...(this.#offlineMs === undefined ? {} : { offlineMs: this.#offlineMs }),
       ...(this.#remoteFaults.length === 0 ? {} : { remoteFaults: this.#remoteFaults }),
-    };
-  }
-
-  #attempt(recipient: DeliverRecipient, { verdict, host, session, use, tls, until }: Judged, now: number): Attempt {
-    const { arrival, queued } = this.#job;
-    const connectedAt = this.#connectedAt ?? now;
-    return {
-      kind: "attempt",
-      recipient: recipient.index,
-      attempt: until === undefined ? recipient.attempt : recipient.attempt - 1,
-      type: verdict.type,
-      outcome: verdict.outcome,
-      time: now,
-      ...(session?.localAddress === undefined ? {} : { from: session.localAddress }),
-      ...(host === undefined
-        ? {}
-        : { to: host.address, ...(host.port > 0 ? { port: host.port } : {}), host: host.name }),
-      ...(verdict.code === undefined || verdict.code < 100 ? {} : { code: verdict.code }),
-      ...(verdict.status === undefined ? {} : { status: verdict.status }),
-      ...(verdict.description === undefined ? {} : { description: verdict.description }),
-      state: verdict.state,
-      dsn: verdict.dsn,
-      text: verdict.text,
-      delays: [queued - arrival, this.#startedAt - queued, connectedAt - this.#startedAt, now - connectedAt],
-      ...(use === undefined || use < 2 ? {} : { use }),
-      ...(session?.tlsRecord ?? tls),
-      ...(verdict.outcome === "sent" && session?.features.dsn ? { relayedDsn: true } : {}),
-      ...(until === undefined ? {} : { suspended: true, until }),
     };
   }
 }

@@ -18,6 +18,18 @@ export function plainEnd(content: Buffer): string | undefined {
   return ".\r\n";
 }
 
+/** Lines are ended by CRLF and by nothing else, the last one too. */
+export function hasOnlyCrlf(content: Buffer): boolean {
+  if (content.at(-1) !== LF) return false;
+  for (let at = content.indexOf(LF); at >= 0; at = content.indexOf(LF, at + 1)) {
+    if (content[at - 1] !== CR) return false;
+  }
+  for (let at = content.indexOf(CR); at >= 0; at = content.indexOf(CR, at + 1)) {
+    if (content[at + 1] !== LF) return false;
+  }
+  return true;
+}
+
 /** For content in pieces, however they are cut. `end` gives what closes the message, with the lone dot. */
 export class DotStuffer {
   #last = LF; // the byte before the next one

@@ -36,6 +36,7 @@ export interface SessionOptions {
   readonly tls: TlsTerms;
   readonly secureContext?: SecureContext; // one for all connections; absent at level none
   readonly login?: Login;
+  readonly discard?: readonly string[]; // EHLO keywords that count as not offered
   readonly bounceGreeting: boolean; // a greeting of 5xx is final
   /** The name that is ours: a server that gives it is us. Absent where going through oneself is meant. */
   readonly ownName?: string;
@@ -220,7 +221,7 @@ export class Session extends Wire {
   /** Judged by the lines behind the first, each of which begins with a keyword; the first is the server's name. */
   override _actionEHLO(text: string): void {
     const [first = "", ...rest] = text.split("\n");
-    const keywords = isPositive(text) ? keywordsOf(rest) : new Map<string, string>();
+    const keywords = isPositive(text) ? keywordsOf(rest, this.#options.discard) : new Map<string, string>();
     if (keywords.has("STARTTLS")) this.offersTls = true;
     if (text.startsWith("421")) this.#fail(unwelcome(this.peer, text, "ehlo"));
     else if (needsTls(this.#options.tls) && !this.secure && !keywords.has("STARTTLS")) {

@@ -42,6 +42,9 @@ export interface Settings {
   readonly login: LoginOptions;
   readonly source: SourceOptions;
   readonly content: PreparationOptions;
+  readonly chunkLimit: number; // bytes of the largest message sent by BDAT; 0: none
+  readonly discard: readonly string[]; // EHLO keywords not to be heeded
+  readonly discardByAddress: readonly TableSpec[]; // the same, of one server
   readonly dkim: DkimOptions;
   readonly networks: readonly string[]; // ours
 }
@@ -125,6 +128,9 @@ export function settingsOf(config: Config, agent: Agent | undefined): Settings {
     },
     dkim: { maps: agent === "lmtp" ? [] : config.dkim_sign_maps, directory: config.dkim_key_directory },
     networks: config.mynetworks,
+    chunkLimit: config.smtp_chunking_size_limit,
+    discard: config.smtp_discard_ehlo_keywords,
+    discardByAddress: config.smtp_discard_ehlo_keyword_address_maps,
     content: {
       lineLimit: config.smtp_line_length_limit,
       convertsEightBit: !config.disable_mime_output_conversion,

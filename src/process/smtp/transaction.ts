@@ -9,7 +9,7 @@
  */
 import { ScesError } from "../../base/errors.ts";
 import type { DeliverRecipient } from "../../ipc/messages.ts";
-import { DotStuffer, plainEnd } from "./dot-stuffing.ts";
+import { DotStuffer, hasOnlyCrlf, plainEnd } from "./dot-stuffing.ts";
 import { type Mail, mailCommand, rcptCommand, unsendable } from "./envelope-commands.ts";
 import { explained } from "./login-words.ts";
 import type { Session } from "./session.ts";
@@ -39,6 +39,7 @@ export interface Outcome {
 
 export interface TransactionOptions {
   readonly timeouts: TransactionTimeouts;
+  readonly chunkLimit: number; // bytes; larger messages go by DATA
   readonly signal: AbortSignal;
   pastFinalDot(): void; // called before the lone dot goes out
   /** Called as soon as the session is free for the next message, or over. */
@@ -118,8 +119,25 @@ class Transaction {
       batch += rcptCommand(this.#recipient(position), session.features);
       session.expect("rcpt", timeouts.rcpt, (reply) => this.#onRcpt(position, reply));
     }
-    session.expect("data", timeouts.dataInit, (reply) => this.#onData(reply));
-    session.put(`${batch}DATA\r\n`);
+    const chunk = this.#chunk();
+    if (chunk === undefined) {
+      session.expect("data", timeouts.dataInit, (reply) => this.#onData(reply));
+      session.put(`${batch}DATA\r\n`);
+      return;
+    }
+    session.expect("dot", timeouts.dataDone, (reply) => this.#onDot(reply));
+    this.#passFinalDot();
+    session.putChunk(`${batch}BDAT ${chunk.length} LAST\r\n`, chunk);
+  }
+
+  /**
+   * With CHUNKING (RFC 3030) a small message goes along with its recipients, before they are answered. Not on a used
+   * connection: if that turns out dead, nobody could tell whether the message has arrived.
+   */
+  #chunk(): Buffer | undefined {
+    const { bytes } = this.#mail.content;
+    if (!this.#session.features.chunking || this.#use > 1 || bytes === undefined) return undefined;
+    return bytes.length <= this.#options.chunkLimit && hasOnlyCrlf(bytes) ? bytes : undefined;
   }
 
   #stepByStep(mailLine: string): void {
@@ -335,13 +353,15 @@ class Transaction {
    * one that is silent, or says anything but a reply, at the first command: it was dead or confused already.
    */
   #onTrouble(trouble: Trouble, stage: Stage): void {
-    const isFirst = stage === "rset" || stage === "mail";
-    const isBeforeContent = isFirst || stage === "rcpt" || stage === "data";
+    // With a chunk everything has gone out, whatever reply comes next.
+    const at = this.#pastFinalDot ? "dot" : stage;
+    const isFirst = at === "rset" || at === "mail";
+    const isBeforeContent = isFirst || at === "rcpt" || at === "data";
     if (this.#use > 1 && (isFirst || (trouble.type === "lost" && isBeforeContent))) {
       this.#finish(true);
       return;
     }
-    this.#decideAll(troubled(this.#session.peer, this.#session.remote.port, trouble, stage));
+    this.#decideAll(troubled(this.#session.peer, this.#session.remote.port, trouble, at));
     this.#finish();
   }
 
@@ -354,7 +374,8 @@ class Transaction {
     this.#isOver = true;
     this.#session.onTrouble = undefined;
     this.#options.signal.removeEventListener("abort", this.#abort);
-    if (this.#senderRefused) this.#session.needsReset = false;
+    // RFC 3030 4.2: behind a chunk that was refused there must be one.
+    if (this.#senderRefused && !this.#pastFinalDot) this.#session.needsReset = false;
     this.#options.done(this.#verdicts);
     const outcome = {
       verdicts: this.#verdicts,

@@ -116,6 +116,18 @@ export abstract class Wire extends Connection {
     socket.uncork();
   }
 
+  /** Commands and, behind the last of them, content. */
+  putChunk(commands: string, content: Buffer): void {
+    const { socket } = this;
+    if (this.isOver || socket === undefined) return;
+    this.transcript.command(commands);
+    this.transcript.content(content.length);
+    socket.cork();
+    socket.write(commands, "utf8");
+    socket.write(content);
+    socket.uncork();
+  }
+
   /** Content. Resolves when the system has taken it, so that it may be overwritten; also when the connection ends. */
   handOver(data: Buffer): Promise<void> {
     const { socket } = this;
