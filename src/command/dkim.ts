@@ -26,6 +26,7 @@ import type { Config } from "../config/config.ts";
 import { isSelector } from "../config/dkim-keys.ts";
 import { loadConfig } from "../config/load.ts";
 import { Dns } from "../dns/dns.ts";
+import { dnsOptions } from "../dns/options.ts";
 import { canonicalDomain } from "../mail/domain.ts";
 import { takeConfigOptions } from "../service/config-options.ts";
 import { listKeys, type KeyFile, type KeyType, makeKey } from "./dkim/key-files.ts";
@@ -119,13 +120,7 @@ async function check(config: Config, domain: string | undefined, io: CommandIo):
     complain(NAME, io, `no keys in ${config.dkim_key_directory}${domain === undefined ? "" : ` for ${domain}`}`);
     return EX_CONFIG;
   }
-  const dns = new Dns({
-    servers: config.dns_servers,
-    hostLookup: config.smtp_host_lookup,
-    protocols: config.inet_protocols,
-    timeoutMs: config.smtp_dns_timeout,
-    dnssec: false,
-  });
+  const dns = new Dns(dnsOptions(config));
   try {
     const findings = await Promise.all(keys.map(async (key) => ({ key, why: await whyNotPublished(key, dns) })));
     for (const { key, why } of findings) {

@@ -6,6 +6,7 @@ import { splitList } from "../../config/values.ts";
 import type { TableSpec } from "../../config/maps.ts";
 import type { CacheLimits } from "./connection-cache.ts";
 import type { DnsOptions } from "../../dns/dns.ts";
+import { dnsOptions } from "../../dns/options.ts";
 import type { LoginOptions } from "./logins.ts";
 import type { DkimOptions } from "./dkim-keys.ts";
 import type { PreparationOptions } from "./outgoing.ts";
@@ -90,13 +91,7 @@ export function settingsOf(config: Config, agent: Agent | undefined): Settings {
     sessionLimit: config.smtp_mx_session_limit,
     deliveryMs: config.smtp_delivery_timeout,
     transcriptLimit: config.smtp_transcript_limit,
-    dns: {
-      servers: config.dns_servers,
-      hostLookup: config.smtp_host_lookup,
-      protocols: config.inet_protocols,
-      timeoutMs: config.smtp_dns_timeout,
-      dnssec: config.smtp_dns_support_level === "dnssec",
-    },
+    dns: dnsOptions(config),
     route: {
       port: config.smtp_tcp_port,
       timeoutMs: config.smtp_dns_timeout,

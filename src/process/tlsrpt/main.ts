@@ -25,6 +25,7 @@
  */
 import { messageOf, ScesError } from "../../base/errors.ts";
 import { Dns } from "../../dns/dns.ts";
+import { dnsOptions } from "../../dns/options.ts";
 import { Doorway } from "../../service/doorway.ts";
 import { runService } from "../../service/service.ts";
 import { Intake } from "../../spool/intake.ts";
@@ -33,13 +34,7 @@ import { Reporter } from "./reporter.ts";
 runService("tlsrpt", (context) => {
   const { log, config } = context;
   const doorway = new Doorway(context);
-  const dns = new Dns({
-    servers: config.dns_servers,
-    hostLookup: config.smtp_host_lookup,
-    protocols: config.inet_protocols,
-    timeoutMs: config.smtp_dns_timeout,
-    dnssec: false,
-  });
+  const dns = new Dns(dnsOptions(config));
   const reporter = new Reporter({
     log,
     intake: new Intake(),

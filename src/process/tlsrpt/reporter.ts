@@ -8,13 +8,12 @@ import type { Log } from "../../base/log.ts";
 import { clean } from "../../base/text.ts";
 import type { Config } from "../../config/config.ts";
 import type { Dns } from "../../dns/dns.ts";
-import { lookupBy } from "../../dns/lookup.ts";
 import { isAddressError, parsePath } from "../../mail/address.ts";
 import type { Envelope } from "../../mail/envelope.ts";
 import { type PolicyTally, reportUris, TallyBook, tlsReport } from "../../mail/tls-report.ts";
+import { askHttps } from "../../service/foreign-https.ts";
 import type { Intake } from "../../spool/intake.ts";
 import { daysToReport, noteSent, readSent, readTallies, removeDay } from "../../spool/tls-tallies.ts";
-import { postReport } from "./post.ts";
 import { reportMessage } from "./report-message.ts";
 
 export interface ReporterOptions {
@@ -91,14 +90,10 @@ export class Reporter {
 
   /** Resolves to why it did not work. Throws SPOOL_FULL, SPOOL_IO. */
   async #send(report: Report, uri: string): Promise<string | undefined> {
-    const { log, dns, config } = this.#options;
+    const { log, config } = this.#options;
     const { domain, day } = report;
     if (/^https:/i.test(uri)) {
-      const trouble = await postReport(uri, report.gzipped, {
-        lookup: lookupBy(dns),
-        timeoutMs: config().tlsrpt_timeout,
-        caFile: config().smtp_mta_sts_CAfile,
-      });
+      const trouble = await this.#post(uri, report.gzipped);
       if (trouble === undefined) log.info(`TLS report on ${domain} for ${day} sent to ${clean(uri, 200)}`);
       return trouble;
     }
@@ -111,6 +106,16 @@ export class Reporter {
     }
     await this.#mail(report, from.address, to);
     return undefined;
+  }
+
+  /** RFC 8460 5.4. Resolves to why it did not work. */
+  async #post(url: string, body: Buffer): Promise<string | undefined> {
+    const { dns, config } = this.#options;
+    const { tlsrpt_timeout: timeoutMs, smtp_mta_sts_CAfile: caFile } = config();
+    const post = { type: "application/tlsrpt+gzip", body };
+    const answer = await askHttps({ url, post, dns, caFile, timeoutMs });
+    if ("problem" in answer) return answer.problem;
+    return answer.status >= 200 && answer.status < 300 ? undefined : `status ${answer.status}`;
   }
 
   async #mail(report: Report, from: string, to: string): Promise<void> {
