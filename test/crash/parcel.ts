@@ -59,6 +59,13 @@ export function makeParcel(random: Random, number: number): Parcel {
   return { token, sender, recipients, content, digest: digestOf(content) };
 }
 
+/** Everybody at d9.test is written to under an alias; whoever sends so sets `ALIASES`. */
+export function writtenAs(recipient: string): string {
+  return recipient.replace(/@d9\.test$/, "@alias.test");
+}
+
+export const ALIASES = { virtual_alias_maps: "inline:{@alias.test=@d9.test}" } as const;
+
 export function senderOf(token: string): string {
   return `sender.${token}@origin.test`;
 }

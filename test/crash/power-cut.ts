@@ -9,7 +9,7 @@ import { SmtpClient } from "../harness/smtp-client.ts";
 import { pause, until } from "../harness/until.ts";
 import { finalVerdict } from "./final-verdict.ts";
 import { Ledger } from "./ledger.ts";
-import { makeParcel } from "./parcel.ts";
+import { ALIASES, makeParcel } from "./parcel.ts";
 import { PowerDisk, whyNoPowerDisk } from "./power-disk.ts";
 import { Random } from "./random.ts";
 import { Recorder } from "./recorder.ts";
@@ -132,6 +132,7 @@ async function powered(disk: PowerDisk, recorder: Recorder): Promise<Instance> {
   const spool = join(disk.path, "spool");
   mkdirSync(spool, { mode: 0o700 });
   const parameters: Parameters = {
+    ...ALIASES,
     relayhost: `[127.0.0.1]:${recorder.port}`,
     smtp_tls_security_level: "none",
     queue_run_delay: "1s",

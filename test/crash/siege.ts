@@ -9,6 +9,7 @@ import { pause, until } from "../harness/until.ts";
 import { Administrator } from "./administrator.ts";
 import { finalVerdict } from "./final-verdict.ts";
 import { Ledger } from "./ledger.ts";
+import { ALIASES } from "./parcel.ts";
 import { Random } from "./random.ts";
 import { Recorder } from "./recorder.ts";
 import { Traffic } from "./traffic.ts";
@@ -65,6 +66,7 @@ export async function siege(options: SiegeOptions): Promise<SiegeReport> {
   const violations: string[] = [];
   await using recorder = await Recorder.start();
   await using sces = await instance({
+    ...ALIASES,
     relayhost: `[127.0.0.1]:${recorder.port}`,
     smtp_tls_security_level: "none",
     queue_run_delay: "1s",

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { SmtpClient, SmtpRefusal } from "../harness/smtp-client.ts";
 import { pause } from "../harness/until.ts";
 import type { Ledger } from "./ledger.ts";
-import { makeParcel, type Parcel, rubbish } from "./parcel.ts";
+import { makeParcel, type Parcel, rubbish, writtenAs } from "./parcel.ts";
 import type { Random } from "./random.ts";
 
 export interface TrafficOptions {
@@ -78,7 +78,11 @@ export class Traffic implements AsyncDisposable {
   async #send(client: SmtpClient): Promise<void> {
     const parcel = await this.#nextParcel();
     const entry = this.#options.ledger.trying(parcel, "smtp");
-    const { id } = await client.send({ from: parcel.sender, to: parcel.recipients, content: parcel.content });
+    const { id } = await client.send({
+      from: parcel.sender,
+      to: parcel.recipients.map(writtenAs),
+      content: parcel.content,
+    });
     this.#options.ledger.acknowledged(entry, id);
     this.lastAcknowledged = Date.now();
   }
@@ -90,7 +94,11 @@ export class Traffic implements AsyncDisposable {
       return;
     }
     const entry = this.#options.ledger.trying(parcel, "drop");
-    const envelope = [`X-Sender: ${parcel.sender}`, ...parcel.recipients.map((to) => `X-Receiver: ${to}`), ""];
+    const envelope = [
+      `X-Sender: ${parcel.sender}`,
+      ...parcel.recipients.map((to) => `X-Receiver: ${writtenAs(to)}`),
+      "",
+    ];
     this.#place(`${parcel.token}.eml`, Buffer.concat([Buffer.from(envelope.join("\r\n")), parcel.content]));
     this.#options.ledger.acknowledged(entry, "");
   }
