@@ -110,7 +110,7 @@ export interface DestinationStatus {
   readonly busy: number; // deliveries that are out
   readonly window: number; // how many may be, now
   readonly limit: number; // how many may be, ever
-  readonly delayMs: number; // between two deliveries; 0: none
+  readonly pauseMs: number; // between two deliveries; 0: none
   readonly suspended?: { readonly why: string; readonly forMs: number };
   readonly lastError?: string; // the last delivery's that did not succeed, since qmgr knows the destination
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { Destination, type Limits } from "../../src/process/qmgr/destination.ts";
+import { Destination } from "../../src/process/qmgr/destination.ts";
+import type { Limits } from "../../src/process/qmgr/limits.ts";
 
 const limits: Limits = {
   concurrency: 20,
@@ -8,6 +9,7 @@ const limits: Limits = {
   negative: { amount: 1, per: "fixed" },
   failedCohorts: 1,
   rateDelayMs: 0,
+  paceMs: 0,
 };
 
 function destination(changed: Partial<Limits> = {}): Destination {

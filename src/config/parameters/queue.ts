@@ -6,6 +6,7 @@ import { maps } from "../maps.ts";
 import { row, type Section } from "../parameter.ts";
 import { retryProfiles } from "../retry-profile.ts";
 import { rules } from "../rules.ts";
+import { throttles } from "../throttles.ts";
 import { integer, list, path, size, time, yesNo } from "../values.ts";
 
 const SHIPPED_CLASSES = resolve(import.meta.dirname, "../../../etc/bounce_classes");
@@ -220,6 +221,16 @@ export const scheduling = {
     "60s",
     `
     The time for remote_failure_limit.`,
+  ),
+  throttles: row(
+    throttles,
+    "",
+    `
+    How fast, and over how many connections, mail may go to a domain (the next hop), to a remote address, or out of one
+    of our addresses (\`from\`): \`example.org messages=30/m connections=2, 192.0.2.1 connects=10/m, * from
+    198.51.100.7 connections=5, * idle=30s\`. The most specific row holds: of the domain or address and the source, of
+    the first, of the source, of all (*). messages and connects are evenly paced: 30/m is one every 2 s. connections:
+    open at the same time; per_connection: messages over one; idle: how long a connection is kept open between two.`,
   ),
   defer_transports: row(
     list,

@@ -13,7 +13,9 @@
  * What a class asks for may also be to go slowly: with half the window, which does not grow for a time.
  */
 import type { Feedback } from "../../config/feedback.ts";
+import type { DestinationStatus } from "../../ipc/messages.ts";
 import { Aside } from "./aside.ts";
+import type { Limits } from "./limits.ts";
 import { type Kind, Line } from "./line.ts";
 import type { ActiveMessage, ActiveRecipient } from "./message.ts";
 
@@ -25,15 +27,6 @@ export interface Entry {
   readonly kind: Kind;
   isWithdrawn: boolean;
   isInLine: boolean; // of the destination
-}
-
-export interface Limits {
-  readonly concurrency: number;
-  readonly initialConcurrency: number;
-  readonly positive: Feedback;
-  readonly negative: Feedback;
-  readonly failedCohorts: number;
-  readonly rateDelayMs: number; // between deliveries, which then go one by one
 }
 
 export class Destination {
@@ -51,10 +44,11 @@ export class Destination {
   lastError: string | undefined; // of a delivery that did not succeed
   isPaused = false;
   slowUntilMs = 0; // monotonic
-  notBeforeMs = 0; // monotonic; for the rate delay
+  notBeforeMs = 0; // monotonic; for the rate delay and the pace
   #success = 0;
   #failure = 0;
   #failCohorts = 0;
+  #turnMs = Number.NEGATIVE_INFINITY; // monotonic; when by its pace the last delivery was to begin
 
   constructor(key: string, transport: string, nexthop: string, limits: Limits) {
     this.key = key;
@@ -77,6 +71,16 @@ export class Destination {
   /** Whether the next entry may be handed out now. */
   isReady(nowMs: number): boolean {
     return this.line.size > 0 && this.busy < this.window && this.suspendedUntilMs === 0 && this.notBeforeMs <= nowMs;
+  }
+
+  /** A delivery begins. Returns in how many ms the next one may; 0: at once. */
+  begun(nowMs: number): number {
+    this.busy += 1;
+    const { paceMs } = this.limits;
+    if (paceMs === 0) return 0;
+    // A timer that is late does not slow the pace down; a pause does not save turns up.
+    this.#turnMs = nowMs - this.#turnMs < paceMs * 2 ? this.#turnMs + paceMs : nowMs;
+    return Math.max(1, this.#turnMs + paceMs - nowMs);
   }
 
   get isSuspended(): boolean {
@@ -104,6 +108,18 @@ export class Destination {
   /** Whether it has more in line than other mail finds room: even what belongs to several destinations is too much. */
   isFull(free: number): boolean {
     return this.line.size >= Math.max(this.limits.concurrency, free);
+  }
+
+  status(nowMs: number): DestinationStatus {
+    const { transport, nexthop, line, aside, busy, window, limits, lastError } = this;
+    const { concurrency: limit, rateDelayMs, paceMs } = limits;
+    const pauseMs = Math.max(rateDelayMs, paceMs);
+    const suspended = { why: this.suspendedWhy, forMs: Math.max(0, this.suspendedUntilMs - nowMs) };
+    return {
+      ...{ transport, nexthop, waiting: line.size, aside: aside.size, busy, window, limit, pauseMs },
+      ...(this.isSuspended ? { suspended } : {}),
+      ...(lastError === undefined ? {} : { lastError }),
+    };
   }
 
   succeeded(): void {

@@ -128,7 +128,6 @@ export class Lane {
   }
 
   #hand(agent: Agent, entry: Entry): void {
-    entry.destination.busy += 1;
     this.#events.onHanded(agent, entry);
   }
 }

@@ -9,8 +9,9 @@ import type { DestinationStatus, Report, Restraint } from "../../ipc/messages.ts
 import type { Route, Router } from "../../service/router.ts";
 import type { Agents } from "./agents.ts";
 import { describe } from "./deliver.ts";
-import { Destination, type Entry, type Limits } from "./destination.ts";
+import { Destination, type Entry } from "./destination.ts";
 import { Lane } from "./lane.ts";
+import { limitsOf } from "./limits.ts";
 import type { Kind } from "./line.ts";
 import type { ActiveMessage, ActiveRecipient } from "./message.ts";
 
@@ -58,7 +59,7 @@ export class Scheduler {
   set config(config: Config) {
     this.#config = config;
     this.#route = this.#routerFor(config);
-    for (const destination of this.#destinations.values()) destination.limits = this.#limits(destination.transport);
+    for (const destination of this.#destinations.values()) destination.limits = limitsOf(this.#config, destination);
   }
 
   /**
@@ -152,7 +153,8 @@ export class Scheduler {
     const { destination } = entry;
     destination.busy -= 1;
     destination.lastError = results.find(({ outcome }) => outcome !== "sent")?.text ?? destination.lastError;
-    if (destination.limits.rateDelayMs > 0) this.#delay(destination);
+    const { rateDelayMs } = destination.limits;
+    if (rateDelayMs > 0) this.#delay(destination, rateDelayMs);
     if (fault === undefined) {
       if (destination.isSuspended && !destination.isPaused) this.#resume(destination); // it lives after all
       destination.succeeded();
@@ -219,17 +221,7 @@ export class Scheduler {
   /** What every destination that is remembered is doing. */
   destinations(): DestinationStatus[] {
     const now = performance.now();
-    return [...this.#destinations.values()].map((one) => {
-      const { transport, nexthop, line, aside, busy, window, limits, lastError } = one;
-      const told = { transport, nexthop, waiting: line.size, aside: aside.size, busy, window };
-      return {
-        ...told,
-        limit: limits.concurrency,
-        delayMs: limits.rateDelayMs,
-        ...(one.isSuspended ? { suspended: { why: one.suspendedWhy, forMs: one.suspendedUntilMs - now } } : {}),
-        ...(lastError === undefined ? {} : { lastError }),
-      };
-    });
+    return [...this.#destinations.values()].map((one) => one.status(now));
   }
 
   #run(): void {
@@ -326,15 +318,18 @@ export class Scheduler {
     this.#list(destination);
   }
 
-  #delay(destination: Destination): void {
-    const { rateDelayMs } = destination.limits;
-    destination.notBeforeMs = performance.now() + rateDelayMs;
+  /** The next delivery not before so long; of two pauses the longer one holds. */
+  #delay(destination: Destination, pauseMs: number): void {
+    const notBeforeMs = performance.now() + pauseMs;
+    if (notBeforeMs <= destination.notBeforeMs) return;
+    destination.notBeforeMs = notBeforeMs;
     setTimeout(() => {
+      if (destination.notBeforeMs !== notBeforeMs) return;
       destination.notBeforeMs = 0;
       this.#list(destination);
       this.#forget(destination);
       this.pump();
-    }, rateDelayMs);
+    }, pauseMs);
   }
 
   /** A destination with nothing to do is not remembered. */
@@ -349,22 +344,10 @@ export class Scheduler {
     const key = `${transport}:${nexthop}`;
     let destination = this.#destinations.get(key);
     if (destination === undefined) {
-      destination = new Destination(key, transport, nexthop, this.#limits(transport));
+      destination = new Destination(key, transport, nexthop, limitsOf(this.#config, { transport, nexthop }));
       this.#destinations.set(key, destination);
     }
     return destination;
-  }
-
-  #limits(transport: string): Limits {
-    const config = this.#config;
-    return {
-      concurrency: config.transport(transport, "destination_concurrency_limit"),
-      initialConcurrency: config.transport(transport, "initial_destination_concurrency"),
-      positive: config.transport(transport, "destination_concurrency_positive_feedback"),
-      negative: config.transport(transport, "destination_concurrency_negative_feedback"),
-      failedCohorts: config.transport(transport, "destination_concurrency_failed_cohort_limit"),
-      rateDelayMs: config.transport(transport, "destination_rate_delay"),
-    };
   }
 
   #lane(transport: string): Lane {
@@ -375,6 +358,8 @@ export class Scheduler {
       lane = new Lane(process, this.#agents, {
         onWanted: (name, alone) => this.#events.onWanted(name, alone),
         onHanded: (agent, entry) => {
+          const pauseMs = entry.destination.begun(performance.now());
+          if (pauseMs > 0) this.#delay(entry.destination, pauseMs);
           entry.message.inLine.delete(entry);
           this.#agents.hand(agent, entry, (job) => describe(job, entry));
         },

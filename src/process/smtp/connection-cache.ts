@@ -34,6 +34,7 @@ export class ConnectionCache {
   readonly #waiting = new Map<string, Waiting[]>();
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
+  #expiresAt = Number.POSITIVE_INFINITY; // when the timer is to ring, monotonic clock, ms
 
   constructor(limits: CacheLimits) {
     this.limits = limits;
@@ -79,7 +80,7 @@ export class ConnectionCache {
 
   /** A connection whose message is done. */
   give(key: string, session: Session): void {
-    const { idleMs, reuseMs, reuseCount, size } = this.limits;
+    const { idleMs, reuseMs, reuseCount, size } = { ...this.limits, ...session.reuse };
     const now = performance.now();
     const isWornOut = now - session.openedAt >= reuseMs || (reuseCount > 0 && session.uses >= reuseCount);
     if (!session.isUsable || isWornOut) {
@@ -104,7 +105,7 @@ export class ConnectionCache {
     if (list === undefined) this.#idle.set(key, [idle]);
     else list.push(idle);
     this.#count++;
-    this.#timer ??= setTimeout(() => this.#expire(), Math.ceil(idleMs));
+    this.#expireAt(idle.until);
   }
 
   /** Ends all that are unused. */
@@ -113,7 +114,7 @@ export class ConnectionCache {
     this.#idle.clear();
     this.#count = 0;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#expiresAt = Number.POSITIVE_INFINITY;
     for (const { session } of all) session.leave();
   }
 
@@ -127,7 +128,7 @@ export class ConnectionCache {
   }
 
   #expire(): void {
-    this.#timer = undefined;
+    this.#expiresAt = Number.POSITIVE_INFINITY;
     const now = performance.now();
     let next = Number.POSITIVE_INFINITY;
     for (const idle of [...this.#idle.values()].flat()) {
@@ -136,6 +137,14 @@ export class ConnectionCache {
         idle.session.leave();
       } else next = Math.min(next, idle.until);
     }
-    if (next < Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.#expire(), Math.ceil(next - now));
+    this.#expireAt(next);
+  }
+
+  /** Not all are kept for the same time: the one that ends first is waited for. */
+  #expireAt(until: number): void {
+    if (until >= this.#expiresAt) return;
+    this.#expiresAt = until;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#expire(), Math.ceil(until - performance.now()));
   }
 }

@@ -27,6 +27,7 @@ import type { DiscardedKeywords } from "./discarded-keywords.ts";
 import type { DkimKeys } from "./dkim-keys.ts";
 import type { Mail } from "./envelope-commands.ts";
 import type { BrokenPolicy, NexthopPolicy, TlsPolicies } from "./tls-policies.ts";
+import { reuseOf } from "./throttle.ts";
 import { isOneTooMany, wantsAnother } from "./too-many.ts";
 import { transact } from "./transaction.ts";
 import { recordOf, type Transcript } from "./transcript.ts";
@@ -250,11 +251,17 @@ export class Delivery {
 
   /** Rejects with TABLE_UNREADABLE: without the login it would go out as somebody else's mail, or be refused. */
   async #connect(host: Host, how: OpenHow): Promise<Opened> {
-    const { connector, discarded, logins, sources } = this.#lane;
+    const { connector, discarded, logins, settings, sources } = this.#lane;
     const login = logins.find({ host: host.name, nexthop: this.#hop, sender: this.#job.sender });
     const options = { ...how, login, discard: discarded.of(host.address), due: this.#due, signal: this.#signal };
     if (this.#sources === undefined) throw new Error("no source addresses were chosen");
-    return sources.open(host, this.#sources, (source) => connector.open(host, { ...options, source }));
+    const opened = await sources.open(host, this.#sources, (source) => connector.open(host, { ...options, source }));
+    if ("session" in opened) {
+      const { session } = opened;
+      const ends = { nexthop: this.#hop, address: host.address, source: session.localAddress ?? "" };
+      session.reuse = reuseOf(settings.throttles, ends);
+    }
+    return opened;
   }
 
   /** Gives the message to an open session. Returns whether that was found dead before. */

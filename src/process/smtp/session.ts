@@ -7,6 +7,7 @@ import { isIP } from "node:net";
 import type { SecureContext, TLSSocket } from "node:tls";
 import { errnoOf } from "../../base/errors.ts";
 import type { Attempt } from "../../mail/attempt.ts";
+import type { CacheLimits } from "./connection-cache.ts";
 import { connectTrouble, tlsReason } from "./connect-errors.ts";
 import { type Features, featuresOf, keywordsOf, NO_FEATURES } from "./features.ts";
 import { loginFailed, noMechanism } from "./login-words.ts";
@@ -65,6 +66,7 @@ export class Session extends Wire {
   handshake: Handshake | undefined; // what TLS came to; undefined in the clear
   offersTls = false;
   uses = 0; // messages so far
+  reuse: Partial<CacheLimits> = {}; // what the throttles say for this one, in place of the settings
   needsReset = false; // a transaction is half done
   features: Features = NO_FEATURES;
   readonly isLmtp: boolean;

@@ -4,6 +4,7 @@ import { parseEndpoint } from "../../config/endpoint.ts";
 import type { Agent } from "../../config/transports.ts";
 import { splitList } from "../../config/values.ts";
 import type { TableSpec } from "../../config/maps.ts";
+import type { Throttles } from "../../config/throttles.ts";
 import type { CacheLimits } from "./connection-cache.ts";
 import type { DnsOptions } from "../../dns/dns.ts";
 import { dnsOptions } from "../../dns/options.ts";
@@ -40,6 +41,7 @@ export interface Settings {
   readonly session: SessionTimeouts;
   readonly transaction: TransactionTimeouts;
   readonly cache: CacheLimits;
+  readonly throttles: Throttles;
   readonly login: LoginOptions;
   readonly source: SourceOptions;
   readonly content: PreparationOptions;
@@ -121,6 +123,7 @@ export function settingsOf(config: Config, agent: Agent | undefined): Settings {
       reuseCount: config.smtp_connection_reuse_count_limit,
       size: CACHED_CONNECTIONS,
     },
+    throttles: config.throttles,
     dkim: { maps: agent === "lmtp" ? [] : config.dkim_sign_maps, directory: config.dkim_key_directory },
     networks: config.mynetworks,
     chunkLimit: config.smtp_chunking_size_limit,

@@ -49,7 +49,7 @@ function asText({ destinations: rows, offline, pauses }: DestinationsStatus): st
   for (const row of busiest) {
     const counts = [String(row.waiting).padStart(7), String(row.aside).padStart(7), String(row.busy).padStart(5)];
     const window = `${row.window}/${row.limit}`.padStart(7);
-    lines.push(`${keyOf(row).padEnd(width)} ${counts.join(" ")} ${window}${row.delayMs > 0 ? ` ${paced(row)}` : ""}`);
+    lines.push(`${keyOf(row).padEnd(width)} ${counts.join(" ")} ${window}${row.pauseMs > 0 ? ` ${paced(row)}` : ""}`);
     if (row.suspended !== undefined) {
       lines.push(`    suspended for ${span(row.suspended.forMs)} more: ${clean(row.suspended.why, 500)}`);
     }
@@ -74,6 +74,6 @@ function keyOf({ transport, nexthop }: DestinationStatus): string {
   return clean(`${transport}:${nexthop}`, 255);
 }
 
-function paced({ delayMs }: DestinationStatus): string {
-  return `one in ${delayMs / 1000} s`;
+function paced({ pauseMs }: DestinationStatus): string {
+  return `one in ${pauseMs / 1000} s`;
 }
