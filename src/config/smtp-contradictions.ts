@@ -1,6 +1,7 @@
 /** Values of the SMTP client that are right alone and wrong together. */
 import type { Config } from "./config.ts";
 import type { Contradiction } from "./contradictions.ts";
+import { DANE_NEEDS, tlsDefaults } from "./tls-policy.ts";
 
 export function smtpContradictions(config: Config): Contradiction[] {
   const views: [string, Config][] = config.transports
@@ -37,10 +38,9 @@ function* sources(transport: string, config: Config): Generator<Contradiction> {
 }
 
 function* dane(transport: string, config: Config): Generator<Contradiction> {
-  const { smtp_tls_security_level: level, smtp_dns_support_level: support, smtp_host_lookup: lookup } = config;
-  if (level !== "dane" && level !== "dane-only") return;
-  if (support === "dnssec" && lookup.every((how) => how === "dns")) return;
-  const needs = `${transport}_dns_support_level = dnssec and ${transport}_host_lookup = dns`;
+  const level = config.smtp_tls_security_level;
+  if ((level !== "dane" && level !== "dane-only") || tlsDefaults(config).canDane) return;
+  const needs = DANE_NEEDS.replaceAll("smtp_", `${transport}_`);
   yield error(`${transport}_tls_security_level`, `is ${level}, which needs validated answers: ${needs}`);
 }
 

@@ -1,5 +1,8 @@
 /** TLS policies as main.cf and smtp_tls_policy_maps write them, in Postfix's words (its TLS_README). */
+import type { Config } from "./config.ts";
 import { shown, ValueError, type Kind } from "./values.ts";
+
+export const DANE_NEEDS = "smtp_dns_support_level = dnssec and smtp_host_lookup = dns";
 
 /** From nothing to much. Each is explained at smtp_tls_security_level. */
 export const TLS_LEVELS = ["none", "may", "encrypt", "dane", "dane-only", "verify", "secure"] as const;
@@ -26,6 +29,17 @@ export interface TlsDefaults {
   readonly mandatoryProtocols: TlsProtocols;
   readonly verifyMatch: readonly string[];
   readonly secureMatch: readonly string[];
+  readonly canDane: boolean; // the DNS servers say what is validated, and are asked
+}
+
+export function tlsDefaults(config: Config): TlsDefaults {
+  return {
+    protocols: config.smtp_tls_protocols,
+    mandatoryProtocols: config.smtp_tls_mandatory_protocols,
+    verifyMatch: config.smtp_tls_verify_cert_match,
+    secureMatch: config.smtp_tls_secure_cert_match,
+    canDane: config.smtp_dns_support_level === "dnssec" && config.smtp_host_lookup.every((how) => how === "dns"),
+  };
 }
 
 /** `>=TLSv1.2`, `<=TLSv1.2`, `!TLSv1, !TLSv1.1`, `TLSv1.2 TLSv1.3`. */
@@ -57,6 +71,9 @@ export function parseTlsPolicy(text: string, defaults: TlsDefaults): TlsPolicy {
   const level = TLS_LEVELS.find((one) => one === word.toLowerCase());
   if (level === undefined) {
     throw new ValueError(`unknown TLS level: ${shown(word)} (one of: ${TLS_LEVELS.join(", ")})`);
+  }
+  if ((level === "dane" || level === "dane-only") && !defaults.canDane) {
+    throw new ValueError(`level ${level} needs validated answers: ${DANE_NEEDS}`);
   }
   let policy = tlsPolicyOf(level, defaults);
   const match: string[] = [];

@@ -160,6 +160,7 @@ describe("smtp_tls_policy_maps", () => {
 
   test.each([
     ["e.org strict\n", "unknown TLS level: strict (one of: none, may, encrypt, dane, dane-only, verify, secure)"],
+    ["e.org dane\n", "level dane needs validated answers: smtp_dns_support_level = dnssec and smtp_host_lookup = dns"],
     ["e.org may match=e.org\n", "match has no meaning at level may (verify and secure look at names)"],
     ["e.org verify tafile=/x\n", "unknown attribute: tafile=/x (match=name:name, protocols=version:version)"],
     [

@@ -215,6 +215,14 @@ describe("sces check", () => {
     expect(err).toContain("smtp_tls_CAfile /nonexistent/ca cannot be read: name another, or make it");
   });
 
+  test("understands every line of the TLS policies", async () => {
+    writeFileSync(file, `${base()}${listen}smtp_tls_policy_maps = inline:{ a.org=dane, b.org=verify }\n`);
+    const { err } = await call(check.run);
+    expect(err.match(/error: smtp_tls_policy_maps.*/g)).toEqual([
+      expect.stringContaining("level dane needs validated answers: smtp_dns_support_level = dnssec"),
+    ]);
+  });
+
   test("misses directories, users and programs", async () => {
     const text = `queue_directory = /nonexistent/a/spool\nmail_owner = no-such-user\nlog_to = syslog\n${listen}`;
     writeFileSync(file, text);

@@ -9,6 +9,8 @@ import { isRestrictions, type Restriction } from "../../config/restrictions.ts";
 import { LISTENERS } from "../../config/settings.ts";
 import { readTable } from "../../config/tables.ts";
 import { readBounceClasses } from "../../service/bounce-classes.ts";
+import { parseTlsPolicy, tlsDefaults } from "../../config/tls-policy.ts";
+import { ValueError } from "../../config/values.ts";
 import type { Finding } from "./finding.ts";
 
 /** Every table once, with the parameters that name it. */
@@ -20,7 +22,12 @@ export function checkTables(config: Config, owner: User | undefined): Finding[] 
     else known.names.add(name);
   }
   const tables = [...users.values()].flatMap(({ spec, names }) => [...checkTable([...names].join(", "), spec, owner)]);
-  return [...tables, ...checkRetryProfiles(config), ...checkBounceClasses(config.bounce_classes_file)];
+  return [
+    ...tables,
+    ...checkRetryProfiles(config),
+    ...checkTlsPolicies(config),
+    ...checkBounceClasses(config.bounce_classes_file),
+  ];
 }
 
 function* allTables(config: Config): Generator<{ readonly name: string; readonly spec: TableSpec }> {
@@ -51,6 +58,20 @@ function* checkRetryProfiles(config: Config): Generator<Finding> {
     if (unknown === undefined) continue;
     const text = `retry_profile_maps: ${tableName(spec)}: no such retry profile: ${unknown} (there are: ${known.join(", ")})`;
     yield { severity: "error", text };
+  }
+}
+
+/** Lines by which no mail would go. */
+function* checkTlsPolicies(config: Config): Generator<Finding> {
+  for (const spec of config.smtp_tls_policy_maps) {
+    for (const value of valuesOf(spec).filter((text) => !text.includes("$"))) {
+      try {
+        parseTlsPolicy(value, tlsDefaults(config));
+      } catch (error) {
+        if (!(error instanceof ValueError)) throw error;
+        yield { severity: "error", text: `smtp_tls_policy_maps: ${tableName(spec)}: ${messageOf(error)}` };
+      }
+    }
   }
 }
 

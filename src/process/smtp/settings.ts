@@ -5,6 +5,7 @@ import type { Agent } from "../../config/transports.ts";
 import { splitList } from "../../config/values.ts";
 import type { TableSpec } from "../../config/maps.ts";
 import type { Throttles } from "../../config/throttles.ts";
+import { tlsDefaults } from "../../config/tls-policy.ts";
 import type { CacheLimits } from "./connection-cache.ts";
 import type { DnsOptions } from "../../dns/dns.ts";
 import { dnsOptions } from "../../dns/options.ts";
@@ -63,12 +64,7 @@ export function settingsOf(config: Config, agent: Agent | undefined): Settings {
     tls: {
       level: config.smtp_tls_security_level,
       maps: config.smtp_tls_policy_maps,
-      defaults: {
-        protocols: config.smtp_tls_protocols,
-        mandatoryProtocols: config.smtp_tls_mandatory_protocols,
-        verifyMatch: config.smtp_tls_verify_cert_match,
-        secureMatch: config.smtp_tls_secure_cert_match,
-      },
+      defaults: tlsDefaults(config),
       fromStart: config.smtp_tls_wrappermode,
       files: {
         caFile: config.smtp_tls_CAfile,
