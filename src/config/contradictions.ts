@@ -3,6 +3,7 @@ import type { Config } from "./config.ts";
 import { parseEndpoint } from "./endpoint.ts";
 import { domainMatcher } from "./match.ts";
 import type { ParameterName } from "./parameters.ts";
+import { restrictionWarnings } from "./restriction-warnings.ts";
 import { LISTENERS } from "./settings.ts";
 import { smtpContradictions } from "./smtp-contradictions.ts";
 import { splitList } from "./values.ts";
@@ -19,6 +20,9 @@ export function contradictions(config: Config): Contradiction[] {
     ...limits(config),
     ...relaying(config),
     ...listeners(config),
+    ...[...restrictionWarnings(config)].map(
+      ({ name, text }) => ({ severity: "warning", name, text: `${name}: ${text}` }) as const,
+    ),
     ...smtpContradictions(config),
   ];
 }

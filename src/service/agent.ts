@@ -11,6 +11,7 @@ import type { Client } from "../ipc/client.ts";
 import type { Deliver, Remotes, Report } from "../ipc/messages.ts";
 import type { Attempt } from "../mail/attempt.ts";
 import { categoryLine, deliveryLine } from "../mail/log-line.ts";
+import { softAttempt } from "../mail/soft-bounce.ts";
 import type { TranscriptRecord } from "../mail/transcript.ts";
 import { appendRecords, appendSynced } from "../spool/journal.ts";
 import { queuePath } from "../spool/queues.ts";
@@ -94,7 +95,8 @@ export function runAgent(context: Context, options: AgentOptions): Service {
     if (done.results.every(({ outcome }) => outcome === "sent")) return done;
     const classified = done.results.map(classify);
     const restraint = classified.find((one) => one.restraint !== undefined)?.restraint;
-    const results = classified.map(({ attempt }) => attempt);
+    const { soft_bounce: isSoft } = context.config;
+    const results = classified.map(({ attempt }) => (isSoft ? softAttempt(attempt) : attempt));
     return { ...done, results, ...(restraint === undefined ? {} : { restraint }) };
   }
 

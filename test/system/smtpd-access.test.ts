@@ -314,3 +314,25 @@ describe("early and late", () => {
     await client.ask("RCPT TO:<b@example.org>", "250");
   });
 });
+
+describe("refusals", () => {
+  test("are temporary with soft_bounce, in the log too", async () => {
+    await using mta = await smtpd({ ...table("REJECT"), soft_bounce: "yes" });
+    await using client = await open(mta);
+    await client.ask("RCPT TO:<b@example.org>", "454 4.7.1 <b@example.org>: Recipient address rejected: Access denied");
+    await client.ask("RCPT TO:<b@elsewhere.test>", "454 4.7.1 <b@elsewhere.test>: Relay access denied");
+    await client.ask("FOO", "400 4.5.2 Error: command not recognized");
+    expect(mta.logged(/^NOQUEUE: reject: RCPT .*: 454 4\.7\.1 /)).toHaveLength(2);
+  });
+
+  test("have the administrator's words behind them", async () => {
+    await using mta = await smtpd({ smtpd_reject_footer: "For help call $client_address\\nor $$" });
+    await using client = await open(mta);
+    const reply = await client.ask("RCPT TO:<b@elsewhere.test>", "554-5.7.1 <b@elsewhere.test>: Relay access denied");
+    expect(reply.split("\n").slice(1)).toEqual(["554-5.7.1 For help call 127.0.0.1", "554 5.7.1 or $"]);
+    await client.ask("RCPT TO:<b@example.org>", "250 2.1.5 Ok");
+    mta.reload({ smtpd_reject_footer: "\\c. So there" });
+    await using other = await mta.open();
+    await other.ask("FOO", "500 5.5.2 Error: command not recognized . So there");
+  });
+});

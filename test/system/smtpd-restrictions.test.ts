@@ -251,3 +251,62 @@ describe("a recipient", () => {
     });
   }
 });
+
+describe("a DNS that does not answer", () => {
+  const SILENT = {
+    "9.0.0.127.in-addr.arpa": "timeout",
+    "6.0.0.127.silent1.test": "timeout",
+    "6.0.0.127.silent2.test": "timeout",
+    "6.0.0.127.silent3.test": "timeout",
+    "silent.test": "timeout",
+  } as const;
+
+  test("keeps a client waiting no longer than smtpd_dns_timeout, and no other client at all", async () => {
+    await using silent = await nameServer(SILENT);
+    const values = only("smtpd_sender_restrictions", "reject_unknown_sender_domain");
+    await using mta = await server({ ...values, dns_servers: `127.0.0.1:${silent.port}` });
+    const started = performance.now();
+    const nameless = mta.connect({ localAddress: "127.0.0.9" });
+    await using slow = await toRcpt(mta, { client: "127.0.0.1", from: "a@silent.test" });
+    await slow.say("RCPT TO:<b@example.org>");
+    await using other = await toRcpt(mta, { client: "127.0.0.1", from: "" });
+    await other.ask("RCPT TO:<b@example.org>", "250 2.1.5 Ok");
+    expect(performance.now() - started).toBeLessThan(900);
+    await slow.expect("450 4.1.8 <a@silent.test>: Sender address rejected: Domain not found");
+    await using greeted = await nameless;
+    await greeted.expect("220 ");
+    expect(mta.logged(/^connect from unknown\[127\.0\.0\.9\]$/)).toHaveLength(1);
+  });
+
+  test("is waited for once, however many lists there are", async () => {
+    await using silent = await nameServer(SILENT);
+    const list = "reject_rbl_client silent1.test, reject_rbl_client silent2.test, reject_rbl_client silent3.test";
+    const values = only("smtpd_client_restrictions", list, { smtpd_peername_lookup: "no" });
+    await using mta = await server({ ...values, dns_servers: `127.0.0.1:${silent.port}` });
+    await using client = await toRcpt(mta, { client: "127.0.0.6" });
+    const started = performance.now();
+    await client.ask("RCPT TO:<b@example.org>", "250 2.1.5 Ok");
+    expect(performance.now() - started).toBeLessThan(2500);
+    expect(mta.logged(/RBL lookup error/)).toHaveLength(3);
+  });
+});
+
+test("a client's name is in every line, in the Received field and in the envelope", async () => {
+  await using mta = await server({});
+  await using client = await toRcpt(mta, {});
+  await client.ask("RCPT TO:<b@example.org>", "250");
+  await client.ask("DATA", "354");
+  await client.send("Subject: x\r\n\r\nbody\r\n.\r\n");
+  await client.expect("250");
+  expect(mta.logged(/^connect from client\.test\[127\.0\.0\.2\]$/)).toHaveLength(1);
+  expect(mta.stored()[0]?.envelope.client?.name).toBe("client.test");
+  expect(mta.stored()[0]?.content).toContain("from helo.test (client.test [127.0.0.2])");
+});
+
+test("127.0.0.1 is localhost without a question", async () => {
+  await using fresh = await nameServer({});
+  await using mta = await server({ dns_servers: `127.0.0.1:${fresh.port}` });
+  await using client = await toRcpt(mta, { client: "127.0.0.1" });
+  await client.ask("RCPT TO:<b@example.org>", "250");
+  expect(fresh.queries).toEqual([]);
+});

@@ -1,5 +1,7 @@
 /** What main.cf may say in restrictions, and what it hears if it may not. */
 import { describe, expect, test } from "vitest";
+import { softAttempt, softReply } from "../../src/mail/soft-bounce.ts";
+import { contradictions } from "../../src/config/contradictions.ts";
 import { ConfigError } from "../../src/config/config-error.ts";
 import { parseZone } from "../../src/config/dnsbl-zone.ts";
 import { testConfig } from "../../src/config/load.ts";
@@ -104,4 +106,24 @@ test("a zone's filter is four numbers, lists or ranges", () => {
   expect(["127.0.0.2", "127.0.1.5", "127.0.1.3", "127.0.2.2", "127.1.0.2"].map(counts)).toEqual([
     ...[true, true, false, false, false],
   ]);
+});
+
+test("a list that does not do what it looks like is a warning", () => {
+  const config = testConfig({
+    smtpd_client_restrictions: "permit, reject_rbl_client bl.test",
+    smtpd_sender_restrictions: "warn_if_reject reject, reject_sender_login_mismatch",
+  });
+  expect(contradictions(config).map(({ severity, text }) => `${severity}: ${text}`)).toEqual([
+    "warning: smtpd_client_restrictions: reject_rbl_client stands behind permit, where nothing is asked any more",
+    "warning: smtpd_sender_restrictions: reject_sender_login_mismatch does nothing while smtpd_sender_login_maps is empty",
+  ]);
+});
+
+test("an answer that would lose mail becomes one that does not", () => {
+  expect(softReply("554 5.7.1 no")).toBe("454 4.7.1 no");
+  expect(softReply("550-5.7.1 no")).toBe("450-4.7.1 no");
+  expect(softReply("503 Error")).toBe("403 Error");
+  expect(softReply("250 2.0.0 Ok")).toBe("250 2.0.0 Ok");
+  expect(softAttempt({ outcome: "bounced", dsn: "5.1.1" })).toEqual({ outcome: "deferred", dsn: "4.1.1" });
+  expect(softAttempt({ outcome: "expired", dsn: "5.4.7" })).toEqual({ outcome: "expired", dsn: "5.4.7" });
 });

@@ -1,8 +1,15 @@
 /** Reports to senders and to the postmaster. */
 import { row, type Section } from "../parameter.ts";
-import { size, someOf, text } from "../values.ts";
+import { size, someOf, text, yesNo } from "../values.ts";
 
 export const reports = {
+  soft_bounce: row(
+    yesNo,
+    "no",
+    `
+    A safety net for changes: recipients that a next hop or a transport refuses for good are tried again, until
+    their time is over, and smtpd's 5xx replies become 4xx.`,
+  ),
   bounce_size_limit: row(
     size(0),
     "50000",

@@ -117,6 +117,14 @@ export const restricting = {
     `
     Other replies than default_rbl_reply, by the name of the list.`,
   ),
+  smtpd_reject_footer: row(
+    template,
+    "",
+    `
+    What is said behind every 4xx and 5xx reply, on a line of its own; \\n begins another, and \\c at the start goes on
+    in the same line. $client, $client_name, $client_address, $localtime and $server_name are known.`,
+    { isTemplate: true },
+  ),
   access_map_reject_code: row(code, "554", "The code of REJECT in an access table."),
   access_map_defer_code: row(code, "450", "The code of DEFER and DEFER_IF_PERMIT in an access table."),
   reject_code: row(code, "554", "The code of reject."),

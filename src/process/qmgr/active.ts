@@ -15,6 +15,7 @@ import type { Admission, Report } from "../../ipc/messages.ts";
 import type { Envelope } from "../../mail/envelope.ts";
 import { deliveryLine } from "../../mail/log-line.ts";
 import type { DeleteRecord, HoldRecord, OrderRecord } from "../../mail/journal.ts";
+import { softAttempt } from "../../mail/soft-bounce.ts";
 import { foldJournal } from "../../mail/state.ts";
 import type { RetryRules } from "../../service/retry-rules.ts";
 import { setApartSoon } from "../../service/set-apart.ts";
@@ -206,7 +207,8 @@ export class Active {
     const { message, destination, recipients } = entry;
     if (agent !== "hold") {
       const { transport, nexthop } = destination;
-      this.#end(entry, agent === "discard" ? discarded(nexthop) : erred(transport, nexthop));
+      const ending = agent === "discard" ? discarded(nexthop) : erred(transport, nexthop);
+      this.#end(entry, this.#config.soft_bounce ? softAttempt(ending) : ending);
       return;
     }
     const reason = destination.nexthop === "" ? `transport ${destination.transport}` : destination.nexthop;

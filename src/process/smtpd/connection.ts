@@ -15,8 +15,10 @@ import type { Socket } from "node:net";
 import { SMTPConnection, type SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
 import type { SMTPServer } from "smtp-server";
 import { clean } from "../../base/text.ts";
+import { softReply } from "../../mail/soft-bounce.ts";
 import { clientKey } from "./clients.ts";
 import type { PeerName } from "./peer-name.ts";
+import { withFooter } from "./reply-footer.ts";
 import type { Settings } from "./settings.ts";
 import type { Station } from "./station.ts";
 import { HOLD_DRAIN, HOLD_GREETING, HOLD_PAUSE, HOLD_WORK, Wire, type WireUser } from "./wire.ts";
@@ -161,8 +163,20 @@ export abstract class Connection extends SMTPConnection implements WireUser {
 
   /** One or more lines, without the last CRLF. They go out when the client's turn comes. */
   reply(text: string): void {
-    this.#out += `${text}\r\n`;
+    this.#out += `${text >= "4" ? this.#refusal(text) : text}\r\n`;
     if (text >= "4") this.isRefused = true;
+  }
+
+  #refusal(text: string): string {
+    const { soft_bounce: isSoft, smtpd_reject_footer: footer, myhostname } = this.settings.config;
+    const names = {
+      client: this.peer,
+      client_address: this.remoteAddress,
+      client_name: this.clientName,
+      localtime: new Date(this.station.clock.now()).toUTCString(),
+      server_name: myhostname,
+    };
+    return withFooter(isSoft ? softReply(text) : text, footer, names);
   }
 
   /** A line about the reply that comes next. */

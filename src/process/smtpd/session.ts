@@ -2,6 +2,7 @@
  * The conversation on one connection: takes command lines apart, counts commands and errors, and carries a message
  * from its 354 to its 250. What each command does is in verbs.ts, the connection itself in connection.ts.
  */
+import { softReply } from "../../mail/soft-bounce.ts";
 import type { Answering } from "./answers.ts";
 import { takeAuthLine } from "./auth-command.ts";
 import { Connection } from "./connection.ts";
@@ -194,7 +195,8 @@ export class Session extends Connection implements Answering {
 
   /** The line about a refusal or another decision, ahead of its reply. `what`: "reject". */
   note(what: string, where: string, text: string, recipient?: string): void {
-    this.logFirst(`NOQUEUE: ${what}: ${where} from ${this.peer}: ${text};${this.#context(recipient)}`);
+    const said = this.settings.config.soft_bounce ? softReply(text) : text;
+    this.logFirst(`NOQUEUE: ${what}: ${where} from ${this.peer}: ${said};${this.#context(recipient)}`);
   }
 
   #context(recipient?: string): string {

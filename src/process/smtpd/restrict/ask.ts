@@ -55,6 +55,7 @@ export function askHelo(session: Session, where: string, greeting: string): stri
 export function askSender(session: Session): string | undefined {
   const { config, rules } = session.settings;
   const accepted = "250 2.1.0 Ok";
+  session.carried.sender = undefined; // of the transaction before
   const isAsked = config.smtpd_sender_restrictions.length > 0 || config.smtpd_reject_unlisted_sender;
   if (config.smtpd_delay_reject || !isAsked) return accepted;
   return session.later(

@@ -52,7 +52,7 @@ export async function decideRecipient(rules: Rules, subject: Subject, carried: C
       if (reply !== undefined) return reply;
     }
   } else {
-    trial.deferIfPermit = carried.sender;
+    trial.deferIfPermit = carried.sender ?? carried.helo ?? carried.client;
   }
   const about = { name: subject.recipient?.address ?? "", kind: "Recipient address" } as const;
   for (const list of [config.smtpd_relay_restrictions, config.smtpd_recipient_restrictions]) {

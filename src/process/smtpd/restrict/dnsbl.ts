@@ -3,6 +3,8 @@ import { isIP } from "node:net";
 import { clean } from "../../../base/text.ts";
 import type { Zone } from "../../../config/dnsbl-zone.ts";
 import { expand, ExpandError } from "../../../config/expand.ts";
+import type { Restriction } from "../../../config/restrictions.ts";
+import type { Answer } from "../../../dns/dns.ts";
 import { reverseLabels } from "../../../dns/reverse-name.ts";
 import { isOurs } from "./rules.ts";
 import type { Trial } from "./trial.ts";
@@ -14,12 +16,30 @@ const MAX_REASON = 500; // characters
 type Listing = "absent" | "listed" | "again";
 
 async function find(trial: Trial, zone: Zone, labels: string): Promise<Listing> {
-  const { dns, log } = trial.rules;
+  const { log } = trial.rules;
   const name = `${labels}.${zone.domain}`;
-  const answer = await dns.address(name, "A");
+  const answer = await ask(trial, name);
   if (answer.kind === "again") log.warn(`${name}: RBL lookup error: no answer in time, or none that is one`);
   if (answer.kind !== "found") return answer.kind === "none" ? "absent" : "again";
   return answer.records.some((address) => zone.counts(address)) ? "listed" : "absent";
+}
+
+/** Whoever comes to the first list of clients will want to know of the others: slow ones are waited for but once. */
+export function askTogether(trial: Trial, list: readonly Restriction[]): void {
+  for (const restriction of list) {
+    if (restriction.word !== "reject_rbl_client" && restriction.word !== "permit_dnswl_client") continue;
+    void ask(trial, `${reverseLabels(trial.subject.address)}.${restriction.zone.domain}`); // never rejects
+  }
+}
+
+/** Each question once in a trial: also one that was not answered. */
+function ask({ rules, asked }: Trial, name: string): Promise<Answer<string>> {
+  let answer = asked.get(name);
+  if (answer === undefined) {
+    answer = rules.dns.address(name, "A");
+    asked.set(name, answer);
+  }
+  return answer;
 }
 
 export async function rejectListed(trial: Trial, zone: Zone): Promise<Verdict> {

@@ -5,9 +5,11 @@
 import { type ErrorCode, messageOf, ScesError } from "../../../base/errors.ts";
 import { clean } from "../../../base/text.ts";
 import type { Restriction } from "../../../config/restrictions.ts";
+import type { Answer } from "../../../dns/dns.ts";
 import type { Rules } from "./rules.ts";
 import type { Subject } from "./subject.ts";
 import { type About, CONFIGURATION_ERROR, isRefusal, lookupTrouble, type Refusal, type Verdict } from "./verdict.ts";
+import { askTogether } from "./dnsbl.ts";
 import { perform } from "./words.ts";
 
 /** What a list says in the end. `reply`: the refusal, which has been logged. */
@@ -24,6 +26,7 @@ export class Trial {
   onlyWarns = false; // warn_if_reject holds for what is asked now
   isSenderListed = false; // reject_unlisted_sender has been asked
   isRecipientListed = false;
+  readonly asked = new Map<string, Promise<Answer<string>>>(); // of lists in the DNS, by name
   deferIfPermit: Refusal | undefined; // the first one
   #deferIfReject: Refusal | undefined;
 
@@ -51,8 +54,13 @@ export class Trial {
   }
 
   async #walk(list: readonly Restriction[], onlyWarns: boolean, depth: number): Promise<Outcome> {
-    for (const restriction of list) {
+    let isAsking = false;
+    for (const [index, restriction] of list.entries()) {
       if (this.subject.effects?.isDiscarded === true) return "ok";
+      if ("zone" in restriction && !isAsking) {
+        isAsking = true;
+        askTogether(this, list.slice(index));
+      }
       const outcome = await this.#step(restriction, onlyWarns || restriction.onlyWarns, depth);
       if (outcome !== "dunno") return outcome;
       if (this.deferIfPermit !== undefined && this.#deferIfReject !== undefined) break;
