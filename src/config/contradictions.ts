@@ -41,8 +41,8 @@ function* retryTimes(config: Config): Generator<Contradiction> {
   if (config.bounce_queue_lifetime > lifetime) {
     yield warning("bounce_queue_lifetime", "is longer than maximal_queue_lifetime, which then holds for reports too");
   }
-  if (config.delay_warning_time > 0 && config.delay_warning_time >= lifetime) {
-    yield warning("delay_warning_time", "is not shorter than maximal_queue_lifetime: no warning will ever be sent");
+  if (config.delay_warning_time.some((after) => after >= lifetime)) {
+    yield warning("delay_warning_time", "is not shorter than maximal_queue_lifetime: no warning will be sent then");
   }
   if (config.queue_run_delay > config.maximal_backoff_time) {
     yield warning(

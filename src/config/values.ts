@@ -62,6 +62,19 @@ export function time({ unit = "s", min = "0", max = LONGEST_WAIT }: TimeRange = 
   };
 }
 
+/** Several times, ascending; zeros count for nothing. */
+export function times(range: TimeRange): Kind<readonly number[]> {
+  const one = time(range);
+  return {
+    name: "times",
+    takes: `list of ${one.takes}`,
+    parse(text, directory) {
+      const found = splitList(text).map((item) => one.parse(item, directory));
+      return Object.freeze([...new Set(found)].filter((value) => value > 0).sort((left, right) => left - right));
+    },
+  };
+}
+
 export function integer(min = 0, max = 2_147_483_647): Kind<number> {
   return {
     name: "number",

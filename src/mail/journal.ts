@@ -32,10 +32,11 @@ export interface DeleteRecord {
   readonly time: number;
 }
 
-/** The delay warning for these recipients is owed (written once each, before the name in bounce/). */
+/** A delay warning for these recipients is owed (written once for each time, before the name in bounce/). */
 export interface DelayedRecord {
   readonly kind: "delayed";
   readonly time: number;
+  readonly after?: number; // ms, the one of delay_warning_time that has come
   readonly recipients: readonly number[];
 }
 

@@ -9,6 +9,7 @@ import type { MessageState, RecipientState } from "./state.ts";
 export interface ReportRules {
   readonly doubleBounceSender: string; // whole address; mail from it that fails is given up
   readonly notifyClasses: readonly string[]; // notify_classes
+  readonly confirmsDelayCleared: boolean; // who was warned hears of the delivery, too
 }
 
 /** One report that is to be written: one message to one reader about some recipients. */
@@ -42,10 +43,13 @@ export function reportsOwed(envelope: Envelope, state: Pick<MessageState, "recip
     return isTold ? { reports: report("failed", "postmaster", failed), dropped: [] } : { reports: [], dropped: failed };
   }
   // A warning that comes after the end of the matter would only confuse.
-  const delayed = pick("delayed", (recipient, one) => one.status === "waiting" && one.warned && wantsDelay(recipient));
+  const delayed = pick(
+    "delayed",
+    (recipient, one) => one.status === "waiting" && one.warnedMs > 0 && wantsDelay(recipient),
+  );
   const delivered = pick(
     "delivered",
-    (recipient, one) => one.status === "sent" && wantsSuccess(recipient) && one.last?.relayedDsn !== true,
+    (recipient, one) => one.status === "sent" && (isOwedSuccess(recipient, one) || isOwedAllClear(one, rules)),
   );
   return {
     reports: [
@@ -71,6 +75,16 @@ export function wantsDelay({ notify }: Recipient): boolean {
   return notify === undefined || notify.includes("DELAY");
 }
 
-function wantsSuccess({ notify }: Recipient): boolean {
+/** Asked for with NOTIFY. By the next hop to make, if it could be told so (RFC 3461 5.2.1). */
+export function wantsSuccess({ notify }: Recipient): boolean {
   return notify?.includes("SUCCESS") === true;
+}
+
+function isOwedSuccess(recipient: Recipient, { last }: RecipientState): boolean {
+  return wantsSuccess(recipient) && last?.relayedDsn !== true;
+}
+
+/** Its sender has a warning that is not true any more. */
+function isOwedAllClear({ settled }: RecipientState, rules: ReportRules): boolean {
+  return rules.confirmsDelayCleared && settled.includes("delayed");
 }

@@ -4,7 +4,7 @@ import { adviceFor } from "./advice.ts";
 import type { Attempt } from "./attempt.ts";
 import { mailDate } from "./date.ts";
 import type { Envelope } from "./envelope.ts";
-import type { OwedReport } from "./owed.ts";
+import { type OwedReport, wantsSuccess } from "./owed.ts";
 import { actionOf, statusOf, type Subject } from "./report-status.ts";
 import { wrap } from "./wrap.ts";
 
@@ -63,6 +63,8 @@ function opening({ action, to, subjects, retryUntil }: TextInput): string {
       return `Your message has not been delivered to ${addresses} yet. This is only a warning: you need not send it again. Delivery will be tried${until}, and you will hear of it if it fails.`;
     }
     case "delivered":
+      if (!subjects.some(({ recipient }) => wantsSuccess(recipient)))
+        return `You were told that your message was late: it has now been delivered to ${addresses}.`;
       return `You asked to be told: your message has been delivered to ${addresses}.`;
   }
 }

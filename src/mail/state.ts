@@ -18,7 +18,7 @@ export interface RecipientState {
   readonly since?: number; // ms, when that was decided
   readonly waitMs?: number; // what its retry profile said
   readonly scheduled: boolean; // `next` was asked for and is not to be recomputed
-  readonly warned: boolean; // a delay warning is owed or was sent
+  readonly warnedMs: number; // the last of the delay warning times that are owed or were sent; 0: none
   readonly settled: readonly ReportAction[]; // reports that were made, or are not owed
 }
 
@@ -43,7 +43,7 @@ interface Draft {
   since?: number;
   waitMs?: number;
   scheduled: boolean;
-  warned: boolean;
+  warnedMs: number;
   settled: ReportAction[];
 }
 
@@ -53,7 +53,7 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
     status: "waiting",
     attempts: 0,
     scheduled: false,
-    warned: false,
+    warnedMs: 0,
     settled: [],
   }));
   const attempts: Attempt[] = [];
@@ -122,7 +122,10 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
         isDeleted = true;
         break;
       case "delayed":
-        for (const recipient of named(record.recipients)) recipient.warned = true;
+        for (const recipient of named(record.recipients)) {
+          recipient.warnedMs = record.after ?? 1;
+          recipient.settled = recipient.settled.filter((action) => action !== "delayed"); // another one is owed
+        }
         break;
       case "reporting":
         reporting.set(record.report, { action: record.action, recipients: record.recipients });

@@ -7,5 +7,6 @@ export function reportRules(config: Config): ReportRules {
   return {
     doubleBounceSender: sender.includes("@") ? sender : `${sender}@${config.myhostname}`,
     notifyClasses: config.notify_classes,
+    confirmsDelayCleared: config.confirm_delay_cleared,
   };
 }

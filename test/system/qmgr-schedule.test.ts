@@ -168,22 +168,31 @@ test("concurrency stays within the destination's limit", async (context) => {
   expect(most).toBeLessThanOrEqual(3);
 });
 
-test("a delay warning is sent once, in time, and the message is still delivered", async (context) => {
+test("a delay warning is sent once for each time, and an all-clear if it is wanted", async (context) => {
   let warned = false;
   await using sink = await destination({
     rcpt: ({ line }) => (line.includes("late@") && !warned ? "450 4.2.1 busy" : undefined),
   });
   await using sces = await instance(
-    { ...FAST, relayhost: `[127.0.0.1]:${sink.port}`, delay_warning_time: "1s" },
+    {
+      ...FAST,
+      relayhost: `[127.0.0.1]:${sink.port}`,
+      delay_warning_time: "1500ms, 100ms",
+      confirm_delay_cleared: "yes",
+    },
     { test: context },
   );
   const { id } = await sendMail(sces.smtpPort, mail("late@d.test"));
-  await sces.waitForLog(new RegExp(`${id}: sender delay notification: `));
+  const notices = () => sces.log().filter((line) => line.includes(`${id}: sender delay notification: `)).length;
+  await until("both warnings", () => notices() === 2);
   warned = true;
   await sces.drained(15_000);
-  const warnings = sink.messages.filter((one) => one.from === "");
-  expect(warnings).toHaveLength(1);
-  expect(warnings[0]?.data.toString()).toMatch(/^Action: delayed\r$/m);
+  const reports = sink.messages.filter((one) => one.from === "").map((one) => one.data.toString());
+  const actions = reports.map((text) => /^Action: (\w+)\r$/m.exec(text)?.[1]);
+  expect(actions.toSorted()).toEqual(["delayed", "delayed", "relayed"]);
+  expect(reports.find((text) => text.includes("Action: relayed"))).toContain(
+    "You were told that your message was late",
+  );
   expect(sink.messages.filter((one) => one.recipients.includes("late@d.test"))).toHaveLength(1);
 });
 

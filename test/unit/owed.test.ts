@@ -6,7 +6,7 @@ import type { JournalRecord, ReportAction } from "../../src/mail/journal.ts";
 import { reportsOwed } from "../../src/mail/owed.ts";
 import { foldJournal } from "../../src/mail/state.ts";
 
-const rules = { doubleBounceSender: "double-bounce@mx.test", notifyClasses: ["2bounce"] };
+const rules = { doubleBounceSender: "double-bounce@mx.test", notifyClasses: ["2bounce"], confirmsDelayCleared: false };
 const quiet = { ...rules, notifyClasses: ["resource", "software"] };
 
 function envelope(recipients: readonly Partial<Recipient>[], sender = "alice@sender.test"): Envelope {
@@ -76,6 +76,26 @@ describe("reportsOwed", () => {
     const warned: JournalRecord = { kind: "delayed", time: 1, recipients: [1] };
     const records = [attempt(0, "sent", { relayedDsn: true }), attempt(1, "deferred"), warned, attempt(1, "sent")];
     expect(owed(message, records).reports).toEqual([]);
+  });
+
+  test("warns again when another time has come, and once for those that came meanwhile", () => {
+    const message = envelope([{}]);
+    const late = (after: number): JournalRecord => ({ kind: "delayed", time: after, after, recipients: [0] });
+    const told: JournalRecord = { kind: "reported", time: 9, report: "N", action: "delayed", recipients: [0] };
+    const records = [attempt(0, "deferred"), late(4), told];
+    expect(owed(message, records).reports).toEqual([]);
+    expect(owed(message, [...records, late(24)]).reports).toMatchObject([{ action: "delayed" }]);
+    expect(owed(message, [attempt(0, "deferred"), late(4), late(24), told]).reports).toEqual([]);
+  });
+
+  test("tells who was warned of the delivery, if confirm_delay_cleared says so, whatever the next hop can do", () => {
+    const told: JournalRecord = { kind: "reported", time: 9, report: "N", action: "delayed", recipients: [0] };
+    const warned: JournalRecord = { kind: "delayed", time: 1, after: 4, recipients: [0] };
+    const records = [attempt(0, "deferred"), warned, told, attempt(0, "sent", { relayedDsn: true })];
+    const all = { ...rules, confirmsDelayCleared: true };
+    expect(owed(envelope([{}]), records, all).reports).toMatchObject([{ action: "delivered", recipients: [0] }]);
+    expect(owed(envelope([{}]), records).reports).toEqual([]);
+    expect(owed(envelope([{}]), [attempt(0, "sent")], all).reports).toEqual([]);
   });
 
   test("never reports to the null sender; the postmaster hears of it if he wants to", () => {

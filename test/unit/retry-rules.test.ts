@@ -31,7 +31,7 @@ function mail(extra: Partial<Envelope> = {}): Envelope {
 }
 
 function state(extra: Partial<RecipientState> = {}): RecipientState {
-  return { status: "waiting", attempts: 1, last: error, scheduled: false, warned: false, settled: [], ...extra };
+  return { status: "waiting", attempts: 1, last: error, scheduled: false, warnedMs: 0, settled: [], ...extra };
 }
 
 describe("without profiles", () => {

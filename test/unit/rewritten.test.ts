@@ -71,7 +71,7 @@ test("a recipient that comes to nothing has failed, alone or beside others", () 
     { kind: "attempt", recipient: 2, outcome: "bounced", dsn: "5.7.1" },
   ]);
   const read = withRewritten(envelope, records);
-  const rules = { doubleBounceSender: "", notifyClasses: [] };
+  const rules = { doubleBounceSender: "", notifyClasses: [], confirmsDelayCleared: false };
   expect(reportsOwed(read, foldJournal(read, records), rules).reports).toEqual([
     { action: "failed", to: "sender", recipients: [2] },
   ]);

@@ -7,7 +7,7 @@ import { row, type Section } from "../parameter.ts";
 import { retryProfiles } from "../retry-profile.ts";
 import { rules } from "../rules.ts";
 import { throttles } from "../throttles.ts";
-import { integer, list, path, size, time, yesNo } from "../values.ts";
+import { integer, list, path, size, time, times, yesNo } from "../values.ts";
 
 const SHIPPED_CLASSES = resolve(import.meta.dirname, "../../../etc/bounce_classes");
 const lifetime = { unit: "d", max: "520w" } as const;
@@ -155,10 +155,17 @@ export const retry = {
     is a last attempt when the lifetime is over. Mail that came as JSON is always returned early.`,
   ),
   delay_warning_time: row(
-    time({ unit: "h", max: "520w" }),
+    times({ unit: "h", max: "520w" }),
     "0h",
     `
-    After how long in the queue the sender is told that the message is late, once. 0: never.`,
+    After how long in the queue the sender is told that the message is late: one time, or several as in \`4h, 24h,
+    48h\`, each once. 0: never.`,
+  ),
+  confirm_delay_cleared: row(
+    yesNo,
+    "no",
+    `
+    Whether a sender who was told that a message is late is told when it has been delivered, too.`,
   ),
 } satisfies Section;
 

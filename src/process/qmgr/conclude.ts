@@ -170,17 +170,22 @@ function finalAttempt({ last, index, attempts }: ActiveRecipient, isEarly: boole
   };
 }
 
+/** Each of the delay warning times once; of several that have come, only the last. */
 function warnOfDelay(message: ActiveMessage, config: Config, now: number): void {
-  const afterMs = config.delay_warning_time;
   const { envelope } = message;
-  if (afterMs === 0 || envelope.sender === "" || now - envelope.arrival < afterMs || message.forcedExpire) return;
+  const age = now - envelope.arrival;
+  const after = config.delay_warning_time.findLast((time) => time <= age);
+  if (after === undefined || envelope.sender === "" || message.forcedExpire) return;
   const late = message.recipients.filter((recipient) => {
     const told = envelope.recipients[recipient.index];
-    return recipient.status === "waiting" && !recipient.warned && told !== undefined && wantsDelay(told);
+    return recipient.status === "waiting" && recipient.warnedMs < after && told !== undefined && wantsDelay(told);
   });
   if (late.length === 0) return;
-  for (const recipient of late) recipient.warned = true;
-  message.records.push({ kind: "delayed", time: now, recipients: late.map((recipient) => recipient.index) });
+  for (const recipient of late) {
+    recipient.warnedMs = after;
+    recipient.settled = recipient.settled.filter((action) => action !== "delayed");
+  }
+  message.records.push({ kind: "delayed", time: now, after, recipients: late.map((recipient) => recipient.index) });
   message.mustSync = true;
 }
 

@@ -14,12 +14,13 @@
  * PARAMETERS
  *   mydestination, virtual_alias_domains, relay_domains, local_transport, relay_transport, default_transport,
  *   transport_maps, relayhost, sender_dependent_relayhost_maps, sender_dependent_default_transport_maps,
- *   recipient_delimiter, postmaster_recipient, myhostname, transports,
- *   qmgr_message_active_limit, queue_run_delay, minimal_backoff_time, maximal_backoff_time, maximal_queue_lifetime,
- *   bounce_queue_lifetime, retry_profiles, retry_profile_maps, expire_early, delay_warning_time, *_destination_concurrency_limit, initial_destination_concurrency,
- *   *_destination_concurrency_positive_feedback, *_negative_feedback, *_failed_cohort_limit,
- *   *_destination_recipient_limit, *_destination_rate_delay, throttles, defer_transports, remote_offline_time, remote_failure_limit,
- *   remote_failure_time, agent_report_timeout, spool_sync_interval, spool_reserve
+ *   recipient_delimiter, postmaster_recipient, myhostname, transports, qmgr_message_active_limit, queue_run_delay,
+ *   minimal_backoff_time, maximal_backoff_time, maximal_queue_lifetime, bounce_queue_lifetime, retry_profiles,
+ *   retry_profile_maps, expire_early, delay_warning_time, confirm_delay_cleared, *_destination_concurrency_limit,
+ *   initial_destination_concurrency, *_destination_concurrency_positive_feedback, *_negative_feedback,
+ *   *_failed_cohort_limit, *_destination_recipient_limit, *_destination_rate_delay, throttles, defer_transports,
+ *   remote_offline_time, remote_failure_limit, remote_failure_time, agent_report_timeout, spool_sync_interval,
+ *   spool_reserve
  * BUGS
  *   What was set aside is remembered in memory only: after a restart it comes when it is due, in any order.
  */

@@ -21,7 +21,7 @@ export interface ActiveRecipient extends RecipientState {
    *  tried at all, by an administrator's word. */
   turn: "due" | "later" | "over" | "aside" | "barred";
   wasTried: boolean; // or suspended, in this round
-  warned: boolean;
+  warnedMs: number;
   settled: readonly ReportAction[];
 }
 
@@ -79,7 +79,7 @@ export class ActiveMessage {
     this.recipients = envelope.recipients.map((_, index) => {
       const known = state?.recipients[index];
       return known === undefined
-        ? { index, status: "waiting", attempts: 0, scheduled: false, warned: false, settled: [], ...DUE }
+        ? { index, status: "waiting", attempts: 0, scheduled: false, warnedMs: 0, settled: [], ...DUE }
         : { ...known, index, ...DUE };
     });
     const own = this.recipients.filter(({ status }) => status !== "expanded");
