@@ -25,6 +25,7 @@ import { checkPorts } from "./check/ports.ts";
 import { checkSecrets } from "./check/secrets.ts";
 import { checkSourceAddresses } from "./check/source-addresses.ts";
 import { checkTables } from "./check/tables.ts";
+import { checkTransports } from "./check/transports.ts";
 import { takeConfigOptions } from "../service/config-options.ts";
 import type { CommandIo } from "./io.ts";
 
@@ -57,7 +58,7 @@ async function findAll(
   }
   const owner = checkOwner(config, findings);
   findings.push(...checkFiles(config, owner), ...checkTables(config, owner), ...checkSecrets(config));
-  findings.push(...checkSourceAddresses(config), ...(await checkPorts(config)));
+  findings.push(...checkTransports(config), ...checkSourceAddresses(config), ...(await checkPorts(config)));
   if (config.log_to.includes("syslog") && !isOnPath("logger", env)) {
     findings.push({
       severity: "error",

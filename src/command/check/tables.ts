@@ -87,12 +87,13 @@ function* checkBounceClasses(path: string): Generator<Finding> {
   }
 }
 
-function valuesOf(spec: TableSpec): readonly string[] {
+/** All values of a table; none if it cannot be read, which checkTable says. */
+export function valuesOf(spec: TableSpec): readonly string[] {
   try {
     return readTable(spec).values;
   } catch (error) {
     if (!(error instanceof ScesError)) throw error;
-    return []; // said by checkTable
+    return [];
   }
 }
 
