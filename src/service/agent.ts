@@ -17,6 +17,7 @@ import { appendRecords, appendSynced } from "../spool/journal.ts";
 import { queuePath } from "../spool/queues.ts";
 import { classifier } from "./bounce-classes.ts";
 import type { Context, Service } from "./service.ts";
+import { unavailable } from "./untried.ts";
 
 /** What became of a delivery; damaged: then no results. */
 export type DeliveryResult = Pick<Report, "results" | "fault" | "offlineMs" | "remoteFaults" | "damaged"> & {
@@ -74,7 +75,9 @@ export function runAgent(context: Context, options: AgentOptions): Service {
         state.pastFinalDot = true;
       },
     };
-    const { transcript, ...done } = await options.deliver(delivery, hooks, state.controller.signal);
+    const isKnown = context.config.agentOf(delivery.transport) !== undefined;
+    const given = isKnown ? options.deliver(delivery, hooks, state.controller.signal) : unavailable(delivery);
+    const { transcript, ...done } = await given;
     const result = judge(done);
     // Given up because qmgr was lost: whoever comes next hands it out again.
     const dropped = state.controller.signal.aborted && !state.pastFinalDot;

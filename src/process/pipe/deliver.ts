@@ -6,7 +6,7 @@ import type { Deliver } from "../../ipc/messages.ts";
 import type { Attempt } from "../../mail/attempt.ts";
 import { splitHeader } from "../../mail/header.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
-import { unreadable } from "../../service/unreadable.ts";
+import { unreadable } from "../../service/untried.ts";
 import type { Content } from "../../spool/file.ts";
 import { argumentsFor } from "./arguments.ts";
 import { type Ending, endingOf } from "./ending.ts";

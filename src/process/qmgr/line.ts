@@ -6,6 +6,7 @@
  * for all that another one sent.
  */
 import type { Entry } from "./destination.ts";
+import type { ActiveMessage } from "./message.ts";
 import { Turns } from "./turns.ts";
 
 export type Kind = "first" | "further";
@@ -68,6 +69,11 @@ export class Line {
       }
     }
   }
+}
+
+/** Of the first entry of a message that is put in line. */
+export function firstKind(message: ActiveMessage): Kind {
+  return message.recipients.some((recipient) => recipient.attempts > 0) ? "further" : "first";
 }
 
 function other(kind: Kind): Kind {

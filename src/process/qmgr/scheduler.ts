@@ -2,7 +2,6 @@
  * The destinations, and what of which message waits where. Which delivery goes next is the lane's to say (lane.ts),
  * and within a destination its line's (line.ts).
  */
-import { Fifo } from "../../base/fifo.ts";
 import type { Config } from "../../config/config.ts";
 import { type OwnAgent, ownAgent, processOf } from "../../config/transports.ts";
 import type { DestinationStatus, Report, Restraint } from "../../ipc/messages.ts";
@@ -12,11 +11,10 @@ import { describe } from "./deliver.ts";
 import { Destination, type Entry } from "./destination.ts";
 import { Lane } from "./lane.ts";
 import { limitsOf } from "./limits.ts";
-import type { Kind } from "./line.ts";
+import { firstKind, type Kind } from "./line.ts";
 import type { ActiveMessage, ActiveRecipient } from "./message.ts";
+import { SLICE, Sliced } from "./sliced.ts";
 
-/** What needs no agent is concluded in slices, so that thousands of entries do not hold up other mail. */
-const SLICE = 100;
 /** Of the runtime; longer ones would end at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -41,7 +39,7 @@ export class Scheduler {
   readonly #destinations = new Map<string, Destination>();
   readonly #lanes = new Map<string, Lane>(); // by agent process
   readonly #suspended = new Set<Destination>(); // with entries to be concluded
-  readonly #own = new Fifo<readonly [Entry, OwnAgent]>(); // of transports that need no process
+  readonly #own = new Sliced<readonly [Entry, OwnAgent]>((each) => this.#concludeOwn(...each));
   readonly #routerFor: (config: Config) => Router;
   #config: Config;
   #route: Router;
@@ -59,7 +57,24 @@ export class Scheduler {
   set config(config: Config) {
     this.#config = config;
     this.#route = this.#routerFor(config);
-    for (const destination of this.#destinations.values()) destination.limits = limitsOf(this.#config, destination);
+    for (const destination of this.#destinations.values()) {
+      destination.limits = limitsOf(config, destination);
+      if (!this.#isThere(destination)) this.#rerouteLine(destination);
+    }
+  }
+
+  #isThere({ transport }: Destination): boolean {
+    return this.#config.agentOf(transport) !== undefined;
+  }
+
+  /** Its transport is no more. */
+  #rerouteLine(destination: Destination): void {
+    for (let entry = destination.line.take(); entry !== undefined; entry = destination.line.take()) {
+      entry.message.inLine.delete(entry);
+      entry.message.pending -= 1;
+      this.#add(entry);
+    }
+    this.#forget(destination);
   }
 
   /**
@@ -67,9 +82,20 @@ export class Scheduler {
    * destination and that is crowded, they are set aside instead.
    */
   enqueue(message: ActiveMessage): void {
+    const groups = this.#grouped(message, message.recipients);
+    const [only] = groups;
+    if (only !== undefined && groups.size === 1 && this.#isForLater(message, only[0])) {
+      setAside(message, ...only);
+      return;
+    }
+    this.#addAll(message, groups, firstKind(message));
+  }
+
+  /** The recipients whose turn it is, by destination. */
+  #grouped(message: ActiveMessage, recipients: readonly ActiveRecipient[]): Map<Destination, ActiveRecipient[]> {
     const groups = new Map<Destination, ActiveRecipient[]>();
     const { sender } = message.envelope;
-    for (const recipient of message.recipients) {
+    for (const recipient of recipients) {
       if (recipient.status !== "waiting" || recipient.turn !== "due") continue;
       const address = message.envelope.recipients[recipient.index]?.address ?? "";
       const { transport, nexthop } = this.#way(address, sender, message);
@@ -78,12 +104,11 @@ export class Scheduler {
       if (group === undefined) groups.set(destination, [recipient]);
       else group.push(recipient);
     }
-    const [only] = groups;
-    if (only !== undefined && groups.size === 1 && this.#isForLater(message, only[0])) {
-      setAside(message, ...only);
-      return;
-    }
-    let kind = firstKind(message);
+    return groups;
+  }
+
+  #addAll(message: ActiveMessage, groups: ReadonlyMap<Destination, readonly ActiveRecipient[]>, first: Kind): void {
+    let kind = first;
     for (const [destination, recipients] of groups) {
       const limit = this.#config.transport(destination.transport, "destination_recipient_limit");
       for (let at = 0; at < recipients.length; at += limit) {
@@ -230,6 +255,10 @@ export class Scheduler {
   }
 
   #add(added: Pick<Entry, "message" | "destination" | "recipients" | "kind">): void {
+    if (!this.#isThere(added.destination)) {
+      this.#addAll(added.message, this.#grouped(added.message, added.recipients), added.kind);
+      return;
+    }
     const entry: Entry = { ...added, isWithdrawn: false, isInLine: false };
     const { message, destination } = entry;
     message.pending += 1;
@@ -237,7 +266,6 @@ export class Scheduler {
     const agent = ownAgent(this.#config.agentOf(destination.transport));
     if (agent !== undefined) {
       this.#own.push([entry, agent]);
-      if (this.#own.size === 1) setImmediate(() => this.#concludeOwn());
       return;
     }
     if (message.isSuspect) {
@@ -263,18 +291,13 @@ export class Scheduler {
     if (ids.length > 0) this.#events.onRecall(ids);
   }
 
-  /** What goes nowhere, in slices. */
-  #concludeOwn(): void {
-    for (let count = 0; count < SLICE; count += 1) {
-      const [entry, agent] = this.#own.take() ?? [];
-      if (entry === undefined || agent === undefined) return;
-      if (!entry.isWithdrawn) {
-        entry.message.inLine.delete(entry);
-        this.#events.onOwn(entry, agent);
-      }
-      this.#forget(entry.destination);
+  /** What goes nowhere. */
+  #concludeOwn(entry: Entry, agent: OwnAgent): void {
+    if (!entry.isWithdrawn) {
+      entry.message.inLine.delete(entry);
+      this.#events.onOwn(entry, agent);
     }
-    setImmediate(() => this.#concludeOwn());
+    this.#forget(entry.destination);
   }
 
   /** Its entries are concluded untried, in slices. */
@@ -369,11 +392,6 @@ export class Scheduler {
     }
     return lane;
   }
-}
-
-/** Of the first entry of a message that is put in line. */
-function firstKind(message: ActiveMessage): Kind {
-  return message.recipients.some((recipient) => recipient.attempts > 0) ? "further" : "first";
 }
 
 function setAside(message: ActiveMessage, { aside }: Destination, recipients: readonly ActiveRecipient[]): void {

@@ -5,7 +5,7 @@ import { networkMatcher } from "../../config/match.ts";
 import { Tables } from "../../config/tables.ts";
 import type { Deliver, Remotes } from "../../ipc/messages.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
-import { unreadable } from "../../service/unreadable.ts";
+import { unreadable } from "../../service/untried.ts";
 import type { TlsOutcome } from "../../mail/tls-report.ts";
 import type { Content } from "../../spool/file.ts";
 import { ConnectionCache } from "./connection-cache.ts";
