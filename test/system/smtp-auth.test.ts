@@ -146,7 +146,7 @@ describe("whose login", () => {
     chmodSync(path, 0o640);
     await using smtp = agent({ smtp_sasl_auth_enable: "yes", smtp_sasl_password_maps: `texthash:${path}` });
     const { attempts } = await smtp.send(nexthopOf(sink));
-    expect(attempts).toMatchObject([{ outcome: "deferred", dsn: "4.3.0", text: expect.stringContaining("chmod 600") }]);
+    expect(attempts).toMatchObject([{ outcome: "deferred", dsn: "4.3.5", text: expect.stringContaining("chmod 600") }]);
     expect(sink.connections).toBe(0);
   });
 
@@ -155,7 +155,7 @@ describe("whose login", () => {
       {},
       { smtp_sasl_auth_enable: "yes", smtp_sasl_password_maps: `texthash:${join(directory, "none")}` },
     );
-    expect(attempt).toMatchObject({ outcome: "deferred", dsn: "4.3.0" });
+    expect(attempt).toMatchObject({ outcome: "deferred", dsn: "4.3.5" });
     expect(messages).toEqual([]);
   });
 });

@@ -76,7 +76,7 @@ describe("sender_dependent_source_pool_maps", () => {
     await using sink = await destination();
     await using smtp = agent(settings);
     const { attempts } = await smtp.send(`[127.0.0.1]:${sink.port}`, { envelope: { sender: "x@e.org" } });
-    expect(attempts).toMatchObject([{ outcome: "deferred", dsn: "4.3.0" }]);
+    expect(attempts).toMatchObject([{ outcome: "deferred", dsn: "4.3.5" }]);
     expect(attempts[0]?.text).toMatch(/^inline:.*: no pool none in smtp_source_pools$/);
     expect(sink.connections).toBe(0);
   });

@@ -99,7 +99,7 @@ export class Delivery {
       // A table, or the message, that cannot be read for now.
       if (!(error instanceof ScesError)) throw error;
       if (error.code === "FILE_DAMAGED") return { results: [], damaged: error.message };
-      this.#lastWord({ verdict: ours("deferred", "4.3.0", error.message) });
+      this.#lastWord({ verdict: ours("deferred", "4.3.5", error.message) });
       this.#fault = undefined; // the destination has no part in it
     }
     return this.#damaged === undefined ? this.#conclude() : { results: [], damaged: this.#damaged };
