@@ -104,6 +104,18 @@ describe("a certificate", () => {
     },
   );
 
+  test.each([
+    ["that is another's", named("a.test", "b.test"), "it is for DNS:a.test, DNS:b.test, not for mx.e.org"],
+    ["that is over", { tlsOptions: ca.issue(["mx.e.org"], { isExpired: true }) }, "CERT_HAS_EXPIRED"],
+  ])("%s: the log and the transcript say why", async (_, options, why) => {
+    await using it = await world(options, level("verify"));
+    const { attempts, transcript } = await it.smtp.send("e.org");
+    const line = `certificate verification failed for mx.e.org[127.0.0.1]:${it.sink.port}: ${why}`;
+    expect(it.smtp.log.lines).toEqual([line]);
+    expect(attempts).toMatchObject([{ outcome: "deferred", tls: expect.any(String), tlsPeer: expect.any(String) }]);
+    expect(JSON.stringify(transcript)).toContain(`certificate: ${why}`);
+  });
+
   test("of ours is shown to a server that asks for one", async () => {
     const own = ca.issue(["sces.test"]);
     writeFileSync(join(directory, "own.pem"), own.key + own.cert, { mode: 0o600 });

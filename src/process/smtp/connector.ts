@@ -103,6 +103,10 @@ export class Connector {
     signal.removeEventListener("abort", give);
     const outcome = terms.level === "none" || signal.aborted ? undefined : tlsOutcome(terms, session, failure);
     if (outcome !== undefined) this.#count(outcome);
+    const refused = failure === undefined ? undefined : session.handshake?.problem;
+    if (refused !== undefined) {
+      this.#log.info(`certificate verification failed for ${session.peer}:${host.port}: ${refused.why}`);
+    }
     if (failure !== undefined) return { failure: { ...failure, tls: session.tlsRecord }, transcript };
     this.#note(session);
     return { session };

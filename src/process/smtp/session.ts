@@ -283,6 +283,7 @@ export class Session extends Wire {
   #assess(): boolean {
     const handshake = assess(this.socket as TLSSocket, this.#options.tls);
     this.transcript.note(`TLS: ${handshake.summary}, ${handshake.peer}`);
+    if (handshake.problem !== undefined) this.transcript.note(`certificate: ${handshake.problem.why}`);
     this.handshake = handshake;
     if (handshake.refusal === undefined) return true;
     this.#fail(ownVerdict("deferred", "tls", "4.7.5", handshake.refusal, "tls"));

@@ -2,6 +2,7 @@
 import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { clean } from "../../base/text.ts";
 import type { TlsPeer } from "../../mail/attempt.ts";
 import type { TlsFailureType } from "../../mail/tls-report.ts";
 import { isDaneMatch } from "./dane.ts";
@@ -11,7 +12,7 @@ export interface Handshake {
   readonly peer: TlsPeer;
   readonly summary: string; // "TLSv1.3 TLS_AES_256_GCM_SHA384"
   readonly details: string; // as Postfix logs it: "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"
-  readonly problem?: TlsFailureType; // the certificate is not as the names or TLSA records want it
+  readonly problem?: { readonly type: TlsFailureType; readonly why: string }; // not as names or TLSA records want it
   readonly refusal?: string; // and that is not enough
 }
 
@@ -30,15 +31,25 @@ export function assess(socket: TLSSocket, terms: TlsTerms): Handshake {
     peer: certificate === undefined ? "Anonymous" : isVerified ? "Verified" : isTrusted ? "Trusted" : "Untrusted",
     summary: `${protocol} ${cipher.standardName ?? cipher.name}`,
     details: `${protocol} with cipher ${cipher.name} (${bits}/${bits} bits)`,
-    ...(isWanted && !isVerified ? { problem: problemOf(isTrusted, socket.authorizationError) } : {}),
+    ...(isWanted && !isVerified ? { problem: problemOf(certificate, isTrusted, terms, socket) } : {}),
     ...(isEnough ? {} : { refusal: `Server certificate not ${isTrusted ? "verified" : "trusted"}` }),
   };
 }
 
-/** `error`: OpenSSL's, as the runtime tells it: a code, though its type says otherwise. */
-function problemOf(isTrusted: boolean, error: unknown): TlsFailureType {
-  if (isTrusted) return "certificate-host-mismatch";
-  return String(error) === "CERT_HAS_EXPIRED" ? "certificate-expired" : "certificate-not-trusted";
+function problemOf(
+  certificate: X509Certificate | undefined,
+  isTrusted: boolean,
+  { names, tlsa }: TlsTerms,
+  { authorizationError }: TLSSocket,
+): NonNullable<Handshake["problem"]> {
+  if (certificate === undefined) return { type: "certificate-not-trusted", why: "there is none" };
+  if (isTrusted) {
+    const why = `it is for ${certificate.subjectAltName ?? certificate.subject}, not for ${names.join(" or ")}`;
+    return { type: "certificate-host-mismatch", why: clean(why, 300) };
+  }
+  if (tlsa !== undefined) return { type: "certificate-not-trusted", why: "no TLSA record stands for it" };
+  const code = String(authorizationError); // OpenSSL's, whatever the type says
+  return { type: code === "CERT_HAS_EXPIRED" ? "certificate-expired" : "certificate-not-trusted", why: code };
 }
 
 /** OpenSSL compares: wildcards for one whole label, the common name only where there are no DNS names (RFC 6125). */
