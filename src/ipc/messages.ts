@@ -195,8 +195,8 @@ export interface Restraint {
 }
 /** A remote address that did not work. */
 export interface RemoteFault {
-  readonly address: string; // IP address
-  readonly port: number;
+  readonly address: string; // IP address, or the path of a socket
+  readonly port: number; // 0 of a socket
   readonly host: string; // the name that led there
   readonly type: "refused" | "connect" | "noaccess" | "lost" | "timeout";
   readonly why: string; // the log's words

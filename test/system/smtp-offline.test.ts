@@ -36,6 +36,35 @@ test("a host that is marked is passed over; if all are, the recipient is put off
   expect((await smtp.send(nexthop)).attempts).toMatchObject([{ outcome: "sent" }]);
 });
 
+test("a real attempt at one next hop counts, though the next one is marked", async () => {
+  await using sink = await destination({ greeting: "421 4.3.2 busy" });
+  await using smtp = agent();
+  const dead = { address: "127.0.0.1", port: 9, host: "h", type: "refused", why: "x", forMs: 60_000 } as const;
+  smtp.deliverer.remotes({ type: "remotes", offline: [dead], all: true });
+  const { attempts, fault } = await smtp.send(`[127.0.0.1]:${sink.port}, [127.0.0.1]:9`);
+  expect(attempts).toMatchObject([{ type: "noaccess", attempt: 1, outcome: "deferred" }]);
+  expect(attempts[0]).not.toHaveProperty("suspended");
+  expect(fault).toContain("busy");
+});
+
+test("a marked host takes no place among the few that are tried", async () => {
+  await using sink = await destination();
+  await using dns = await nameServer({
+    "d.test": { mx: [[10, "a.d.test"]] },
+    "a.d.test": { a: ["127.0.0.2", "127.0.0.3", "127.0.0.1"] },
+  });
+  await using smtp = agent({
+    dns_servers: `127.0.0.1:${dns.port}`,
+    smtp_tcp_port: String(sink.port),
+    smtp_mx_address_limit: "1",
+  });
+  const offline = ["127.0.0.2", "127.0.0.3"].map(
+    (address) => ({ address, port: sink.port, host: "a.d.test", type: "refused", why: "x", forMs: 60_000 }) as const,
+  );
+  smtp.deliverer.remotes({ type: "remotes", offline, all: true });
+  expect((await smtp.send("d.test")).attempts).toMatchObject([{ outcome: "sent", to: "127.0.0.1" }]);
+});
+
 test("a destination with one dead host of two loses no speed", async (context) => {
   await using dead = await destination({ host: "127.0.0.2", greeting: { reply: "", end: "hang" } });
   await using sink = await destination({ port: dead.port });

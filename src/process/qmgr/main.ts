@@ -111,8 +111,8 @@ runService("qmgr", async (context: Context): Promise<Service> => {
       log.info(`${fault.host}[${fault.address}]:${fault.port} is offline for ${offlineMs / 1000}s: ${fault.why}`);
       agents.tell({ type: "remotes", offline: [{ ...fault, forMs: offlineMs }] });
     }
-    for (const { type, to: address, port } of results) {
-      if (type !== "success" || address === undefined || port === undefined) continue;
+    for (const { type, to: address, port = 0 } of results) {
+      if (type !== "success" || address === undefined) continue;
       if (remotes.succeeded(address, port)) agents.tell({ type: "remotes", offline: [], online: [{ address, port }] });
     }
   }

@@ -17,7 +17,7 @@ import { OfflineList } from "./offline-list.ts";
 import { DiscardedKeywords } from "./discarded-keywords.ts";
 import { DkimKeys } from "./dkim-keys.ts";
 import { Logins } from "./logins.ts";
-import { Router } from "./route.ts";
+import { type Host, Router } from "./route.ts";
 import { Sources } from "./sources.ts";
 import { type Settings, settingsOf } from "./settings.ts";
 import { StsStore } from "./sts-store.ts";
@@ -51,6 +51,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   const { log } = options;
   let { config } = options;
   const offline = new OfflineList();
+  const isOffline = ({ address, port }: Host) => offline.find(address, port) !== undefined;
   const tables = new Tables({ warn: (text) => log.warn(text) });
   const lanes = new Map<string, Lane & { readonly dns: Dns }>();
 
@@ -62,7 +63,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       lane = {
         settings,
         dns,
-        router: new Router(dns, settings.route),
+        router: new Router(dns, { ...settings.route, isOffline }),
         policies: new TlsPolicies({ ...settings.tls, maps: tables.open(settings.tls.maps) }, log),
         connector: connectorOf(settings, dns),
         cache: new ConnectionCache(settings.cache),

@@ -74,6 +74,7 @@ export class Delivery {
   #damaged: string | undefined;
   #fault: string | undefined;
   #offlineMs: number | undefined;
+  #hasTried = false; // some host has had its chance
   readonly #remoteFaults: RemoteFault[] = [];
 
   constructor(job: Deliver, lane: Lane, log: Log, content: Content, hooks: DeliveryHooks, signal: AbortSignal) {
@@ -110,6 +111,7 @@ export class Delivery {
     const reused = this.#lane.cache.take(this.#key);
     let tried: Host | undefined;
     if (reused !== undefined && !(await this.#over(reused))) tried = reused.remote;
+    this.#hasTried = tried !== undefined;
     for (const hop of this.#hops) {
       if (!this.#goesOn) break;
       if (hop !== this.#hop) this.#policy = this.#lane.policies.find(hop, this.#job.tlsOptional);
@@ -176,7 +178,7 @@ export class Delivery {
     return { ...verdict, outcome: "deferred", dsn: `4${verdict.dsn.slice(1)}` };
   }
 
-  /** The hosts that may be tried. If all are marked offline, the recipients are put off untried. */
+  /** The hosts that may be tried. If all are marked offline, and none was tried, recipients are put off untried. */
   #online(hosts: readonly Host[]): readonly Host[] {
     let first: { readonly mark: OfflineMark; readonly host: Host } | undefined; // that comes back
     const online = hosts.filter((host) => {
@@ -185,16 +187,14 @@ export class Delivery {
         first = { mark, host };
       return mark === undefined;
     });
-    if (online.length > 0 || first === undefined) return online;
+    if (online.length > 0 || first === undefined || this.#hasTried) return online;
     const { mark, host } = first;
     const waitMs = Math.max(0, mark.untilMs - performance.now());
     const text = `delivery temporarily suspended: ${mark.why}`;
     const verdict = { ...ownVerdict("deferred", mark.type, "4.4.1", text, "connect"), description: mark.why };
     this.#lastWord({ verdict, host, until: Date.now() + waitMs });
-    if (this.#connectedAt === undefined) {
-      this.#fault = mark.why;
-      this.#offlineMs = waitMs;
-    }
+    this.#fault = mark.why;
+    this.#offlineMs = waitMs;
     return online;
   }
 
@@ -209,6 +209,8 @@ export class Delivery {
 
   /** Returns whether a server was there and talked. */
   async #try(host: Host, how: OpenHow, maySwap: boolean): Promise<boolean> {
+    this.#hasTried = true;
+    this.#offlineMs = undefined;
     const opened = await this.#open(host, how, maySwap);
     if ("session" in opened) {
       const isStale = await this.#over(opened.session);

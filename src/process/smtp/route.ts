@@ -27,6 +27,8 @@ export interface RouteOptions {
   readonly addressLimit: number; // 0: none
   readonly ownName: string; // of this mail system
   readonly listeners: readonly { readonly host: string; readonly port: number }[]; // host "": every address
+  /** A host that will be passed over: it takes no place from others. */
+  isOffline?(host: Host): boolean;
 }
 
 const MAX_MX = 100; // names looked at
@@ -125,16 +127,20 @@ export class Router {
         break;
       }
       if (hosts.length > 0) groups.push(hosts);
-      enough -= hosts.length;
+      enough -= this.#online(hosts).length;
     }
     if (groups.length > 0) return { hosts: this.#arrange(groups), byMx: true };
     return failure === undefined ? unknown(domain, "MX") : noAddress(failure.name, failure.answer, "5.4.4");
   }
 
+  #online(hosts: readonly Host[]): readonly Host[] {
+    return hosts.filter((host) => this.#options.isOffline?.(host) !== true);
+  }
+
   /** In random order within each group, the families as preferred, and no more than the limit. */
-  #arrange(groups: readonly (readonly Host[])[]): Host[] {
+  #arrange(groups: readonly (readonly Host[])[]): readonly Host[] {
     const { preference, addressLimit } = this.#options;
-    const hosts = groups.flatMap((group) => {
+    const all = groups.flatMap((group) => {
       const shuffled = shuffle(group);
       const v4 = shuffled.filter((host) => isIPv4(host.address));
       const v6 = shuffled.filter((host) => !isIPv4(host.address));
@@ -142,7 +148,9 @@ export class Router {
       if (preference === "ipv6") return [...v6, ...v4];
       return byTurns(v6, v4, Math.random() < 0.5);
     });
-    if (addressLimit === 0 || hosts.length <= addressLimit) return hosts;
+    if (addressLimit === 0 || all.length <= addressLimit) return all;
+    const online = this.#online(all);
+    const hosts = online.length > 0 ? online : all;
     const kept = hosts.slice(0, addressLimit);
     // A destination with many addresses of a family that does not work from here must stay reachable by the other.
     const isV4 = isIPv4(kept[0]?.address ?? "");
