@@ -310,3 +310,64 @@ test("127.0.0.1 is localhost without a question", async () => {
   await client.ask("RCPT TO:<b@example.org>", "250");
   expect(fresh.queries).toEqual([]);
 });
+
+describe("XCLIENT", () => {
+  const values = {
+    smtpd_authorized_xclient_hosts: "127.0.0.1",
+    smtpd_client_restrictions: "check_client_access inline:{{192.0.2=REJECT}}, reject_unknown_client_hostname",
+    smtpd_relay_restrictions: "permit_sasl_authenticated, reject_unauth_destination",
+  };
+  const rcpt = async (attributes: string, to: string, more: Values = {}) => {
+    await using mta = await server({ ...values, ...more });
+    await using client = await mta.open();
+    await client.ask(`XCLIENT ${attributes}`, "220 mail.sces.test ESMTP");
+    await client.ask("EHLO x.test", "250");
+    await client.ask("MAIL FROM:<a@s.test>", "250");
+    return await client.ask(`RCPT TO:<${to}>`, "");
+  };
+
+  test.each([
+    ["ADDR=192.0.2.7", "b@example.org", "554 5.7.1 <unknown[192.0.2.7]>: Client host rejected: Access denied"],
+    ["NAME=mx.one.test ADDR=198.51.100.1", "b@example.org", "250 2.1.5 Ok"],
+    ["NAME=[TEMPUNAVAIL] ADDR=198.51.100.1", "b@example.org", "450 4.7.25 Client host rejected: cannot find your"],
+    ["ADDR=127.0.0.2", "b@example.org", "250 2.1.5 Ok"],
+    [
+      "ADDR=IPV6:2001:db8::1",
+      "b@example.org",
+      "450 4.7.25 Client host rejected: cannot find your hostname, [2001:db8::1]",
+    ],
+    ["NAME=mx.one.test LOGIN=alice", "b@elsewhere.test", "250 2.1.5 Ok"],
+  ])("%s to <%s> is answered %s", async (attributes, to, reply) => {
+    expect((await rcpt(attributes, to)).startsWith(reply)).toBe(true);
+  });
+
+  test("is refused and not offered to others, within a transaction, and where it makes no sense", async () => {
+    await using mta = await server(values);
+    await using stranger = await mta.connect({ localAddress: "127.0.0.2" });
+    await stranger.expect("220 ");
+    expect(await stranger.ask("EHLO x.test", "250")).not.toContain("XCLIENT");
+    await stranger.ask("XCLIENT ADDR=192.0.2.1", "550 5.7.0 Error: insufficient authorization");
+    await using client = await mta.connect();
+    await client.expect("220 ");
+    expect(await client.ask("EHLO x.test", "250")).toContain("XCLIENT NAME ADDR PROTO HELO LOGIN PORT");
+    await client.ask("XCLIENT", "501 5.5.4 Syntax: XCLIENT attribute=value...");
+    for (const bad of ["ADDR=x", "ADDR=192.0.2.1 NAME=a..b", "FOO=x", "ADDR", "constructor=x"]) {
+      await client.ask(`XCLIENT ${bad}`, "501 5.5.4 Bad XCLIENT attribute: ");
+    }
+    await client.ask("MAIL FROM:<a@s.test>", "250");
+    await client.ask("XCLIENT ADDR=192.0.2.1", "503 5.5.1 Error: MAIL transaction in progress");
+    await client.ask("RSET", "250");
+    await client.ask("XCLIENT ADDR=198.51.100.1 HELO=one.test", "220 ");
+    await client.ask("XCLIENT ADDR=127.0.0.1", "550 5.7.0 Error: insufficient authorization");
+    expect(mta.logged(/^XCLIENT from localhost\[127\.0\.0\.1\]: goes on as unknown\[198\.51\.100\.1\]$/)).toHaveLength(
+      1,
+    );
+  });
+
+  test("ends with the refusal that the other client would get at once", async () => {
+    await using mta = await server({ ...values, smtpd_delay_reject: "no" });
+    await using client = await mta.open();
+    await client.ask("XCLIENT ADDR=192.0.2.7", "554 5.7.1 <unknown[192.0.2.7]>: Client host rejected: Access denied");
+    await client.ask("EHLO x.test", "503 5.7.0 Error: access denied for unknown[192.0.2.7]");
+  });
+});

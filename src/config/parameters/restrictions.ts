@@ -1,6 +1,7 @@
 /** Who may send what to whom: the lists of restrictions, what they look at, and with which codes they refuse. */
 import { expand, ExpandError } from "../expand.ts";
 import { maps } from "../maps.ts";
+import { networks } from "../match.ts";
 import { row, type Section } from "../parameter.ts";
 import { restrictions } from "../restrictions.ts";
 import { integer, type Kind, list, time, ValueError, yesNo } from "../values.ts";
@@ -96,6 +97,13 @@ export const restricting = {
     `
     Whether the name of each client is looked up, and that the name has its address: for the log, the Received field,
     and restrictions. 127.0.0.1 and ::1 are localhost without a question. With no, all others are unknown.`,
+  ),
+  smtpd_authorized_xclient_hosts: row(
+    networks,
+    "",
+    `
+    Hosts that may say with XCLIENT that they are another client: to try restrictions, or filters that pass on what
+    came to them. What they say is believed.`,
   ),
   smtpd_dns_timeout: row(
     time({ min: "10ms", max: "300s" }),

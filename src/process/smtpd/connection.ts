@@ -26,12 +26,12 @@ import { HOLD_DRAIN, HOLD_GREETING, HOLD_PAUSE, HOLD_WORK, Wire, type WireUser }
 export abstract class Connection extends SMTPConnection implements WireUser {
   readonly station: Station;
   settings: Settings; // as of the connection, then as of each transaction
-  readonly names: PeerName;
-  readonly clientName: string; // verified, or "unknown"
-  readonly peer: string; // name[address], as every log line has it
-  readonly key: string; // under which it is counted
-  isUnlimited: boolean; // the limits on clients do not apply
-  isTrusted: boolean; // mynetworks
+  names!: PeerName;
+  clientName!: string; // verified, or "unknown"
+  peer!: string; // name[address], as every log line has it
+  key!: string; // under which it is counted
+  isUnlimited!: boolean; // the limits on clients do not apply
+  isTrusted!: boolean; // mynetworks
   protected where = "CONNECT"; // the last command, for the log
   protected isRefused = false; // the current command got a 4xx or 5xx
   #out = ""; // replies that have not gone out
@@ -40,27 +40,21 @@ export abstract class Connection extends SMTPConnection implements WireUser {
   #waitingSince = 0; // monotonic ms: for what the deadline is about
   #top: Socket; // the TLS socket from the start of its handshake on
   #isOver = false; // the disconnect line is written
-  #isCounted = false; // among the client's connections
+  #countedAs: string | undefined; // among whose connections
 
   constructor(station: Station, server: SMTPServer, socket: Socket, options: SMTPConnectionOptions, names: PeerName) {
     super(server, socket, options);
-    this.names = names;
     this.station = station;
     this.settings = station.settings;
     this.#top = socket;
-    const address = this.remoteAddress;
-    this.clientName = names.name;
-    this.key = clientKey(address);
-    this.peer = `${this.clientName}[${address}]`;
-    this.isTrusted = this.settings.isTrusted(address);
-    this.isUnlimited = this.settings.isUnlimited(address);
+    this.takePlace(this.remoteAddress, names);
   }
 
   abstract takeLine(line: string, isBare: boolean, isAhead: boolean): void;
   abstract takeLongLine(): void;
   abstract takeContent(bytes: number, isEnd: boolean): void;
   /** Asked before the greeting: the refusal that takes its place. undefined: nothing is to be asked. */
-  protected abstract judgeClient(): Promise<string | undefined> | undefined;
+  abstract judgeClient(): Promise<string | undefined> | undefined;
   /** The connection is over: what is unfinished is dropped. Returns the end of the disconnect line. */
   protected abstract ended(): string;
   /** For the log: ` (1000 bytes)` in the middle of a message. */
@@ -101,7 +95,7 @@ export abstract class Connection extends SMTPConnection implements WireUser {
   #isWelcome(): boolean {
     const { clients, log } = this.station;
     const { config, service } = this.settings;
-    this.#isCounted = true;
+    this.#countedAs = this.key;
     const open = clients.connected(this.key);
     const rate = clients.add(this.key, "connects");
     const { smtpd_client_connection_count_limit: openLimit, smtpd_client_connection_rate_limit: rateLimit } = config;
@@ -253,6 +247,17 @@ export abstract class Connection extends SMTPConnection implements WireUser {
     this.isUnlimited = settings.isUnlimited(this.remoteAddress);
   }
 
+  /** Who it is that we talk to, from the start or from XCLIENT on. */
+  takePlace(address: string, names: PeerName): void {
+    this.remoteAddress = address;
+    this.names = names;
+    this.clientName = names.name;
+    this.peer = `${names.name}[${address}]`;
+    this.key = clientKey(address);
+    this.isTrusted = this.settings.isTrusted(address);
+    this.isUnlimited = this.settings.isUnlimited(address);
+  }
+
   // ---- The end
 
   /** Closed, or about to be: nothing more is said. */
@@ -317,7 +322,7 @@ export abstract class Connection extends SMTPConnection implements WireUser {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#deadline = 0;
-    if (this.#isCounted) this.station.clients.disconnected(this.key);
+    if (this.#countedAs !== undefined) this.station.clients.disconnected(this.#countedAs);
     this.station.log.info(`disconnect from ${this.peer}${this.ended()}`);
   }
 }

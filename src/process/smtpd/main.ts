@@ -18,6 +18,8 @@
  *   Names are looked up while the client waits, each question within smtpd_dns_timeout. What the DNS does not tell puts
  *   mail off and never refuses it for good; a list in the DNS that does not answer is passed over.
  *
+ *   With XCLIENT authorized hosts go on as another client, to try what that one may do (smtpd_authorized_xclient_hosts).
+ *
  *   A reload holds for new connections at once and for living ones from their next MAIL on. A stop closes idle
  *   connections with 421 and lets transactions end within shutdown_timeout.
  *

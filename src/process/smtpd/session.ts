@@ -217,7 +217,8 @@ export class Session extends Connection implements Answering {
 
   /** HELO or EHLO: the transaction is over (RFC 5321 4.1.4). */
   introduce(helo: string, isEsmtp: boolean): void {
-    this.helo = helo;
+    // It goes into logs and Received fields; Postfix replaces the same characters.
+    this.helo = helo.slice(0, 255).replace(/[^!-~]|[<>()\\";@]/g, "?");
     this.isEsmtp = isEsmtp;
     this.exchange = undefined;
     this.transaction = undefined;
@@ -365,7 +366,7 @@ export class Session extends Connection implements Answering {
     return this.#reception === undefined || this.#isCommitting ? "" : ` (${this.#reception.content.size} bytes)`;
   }
 
-  protected override judgeClient(): Promise<string | undefined> | undefined {
+  override judgeClient(): Promise<string | undefined> | undefined {
     const { config, rules } = this.settings;
     if (config.smtpd_delay_reject || config.smtpd_client_restrictions.length === 0) return undefined;
     return decideClient(rules, subjectOf(this, "CONNECT"), this.carried).then((refusal) => {

@@ -25,6 +25,7 @@ export interface Settings {
   readonly service: ListenerName["service"];
   readonly isTrusted: (address: string) => boolean; // mynetworks: an IP address
   readonly isUnlimited: (address: string) => boolean; // smtpd_client_event_limit_exceptions
+  readonly maySayXclient: (address: string) => boolean; // smtpd_authorized_xclient_hosts
   readonly rules: Rules; // what restrictions work with
   readonly isPlain: boolean; // at RCPT nothing is asked but who may relay
   readonly origin: string; // canonical myorigin
@@ -45,6 +46,7 @@ export function settingsFor(config: Config, service: ListenerName["service"], lo
     service,
     isTrusted: networkMatcher(config.mynetworks),
     isUnlimited: networkMatcher(config.smtpd_client_event_limit_exceptions),
+    maySayXclient: networkMatcher(config.smtpd_authorized_xclient_hosts),
     rules: rulesFor(config, log, lookups),
     isPlain: isPlain(config),
     origin: canonicalDomain(config.myorigin) ?? config.myhostname.toLowerCase(),

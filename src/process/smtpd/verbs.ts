@@ -9,6 +9,7 @@ import type { CommandName } from "./tally.ts";
 import { overHandshakes, overMessages, overRecipients } from "./rate-limits.ts";
 import { askData, askHelo, askRecipient, askSender } from "./restrict/ask.ts";
 import { isOurs } from "./restrict/rules.ts";
+import { mayXclient, XCLIENT_OFFER, xclient } from "./xclient.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface Verb {
@@ -25,13 +26,13 @@ export interface Verb {
 
 function helo(session: Session, argument: string, line: string): string | undefined {
   if (argument === "") return `501 Syntax: ${line.slice(0, 4).toUpperCase()} hostname`;
-  session.introduce(harmless(argument), false);
+  session.introduce(argument, false);
   return askHelo(session, "HELO", `250 ${session.settings.config.myhostname}`);
 }
 
 function ehlo(session: Session, argument: string): string | undefined {
   if (argument === "") return "501 Syntax: EHLO hostname";
-  session.introduce(harmless(argument), true);
+  session.introduce(argument, true);
   const { config, secureContext } = session.settings;
   const lines = [
     config.myhostname,
@@ -40,6 +41,7 @@ function ehlo(session: Session, argument: string): string | undefined {
     "VRFY",
     ...(secureContext !== undefined && !session.secure ? ["STARTTLS"] : []),
     ...(offersAuth(session) ? ["AUTH PLAIN LOGIN"] : []),
+    ...(mayXclient(session) ? [XCLIENT_OFFER] : []),
     "ENHANCEDSTATUSCODES",
     "8BITMIME",
     "DSN",
@@ -52,11 +54,6 @@ function ehlo(session: Session, argument: string): string | undefined {
 export function offersAuth(session: Session): boolean {
   const { authenticator, config } = session.settings;
   return authenticator !== undefined && (session.secure || !config.smtpd_tls_auth_only);
-}
-
-/** A client's name for itself goes into logs and Received fields; Postfix replaces the same characters. */
-function harmless(name: string): string {
-  return name.slice(0, 255).replace(/[^!-~]|[<>()\\";@]/g, "?");
 }
 
 function mail(session: Session, argument: string): string | undefined {
@@ -238,7 +235,7 @@ const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
   // CHUNKING is not offered. The chunk comes without waiting for the reply, and would run as commands.
   ["BDAT", { name: "bdat", run: ending("502 5.5.1 Error: command not implemented") }],
   ["ETRN", { name: "etrn", run: notImplemented }],
-  ["XCLIENT", { name: "xclient", isBeforeTls: true, run: unauthorized }],
+  ["XCLIENT", { name: "xclient", isBeforeTls: true, run: xclient }],
   ["XFORWARD", { name: "xforward", run: unauthorized }],
   ["PROXY", { name: "unknown", isBeforeTls: true, run: unauthorized }],
 ]);
