@@ -4,7 +4,7 @@
  * DESCRIPTION
  *   list, show and summary read the queue directories themselves. The verbs that change something (flush, hold,
  *   release, delete, requeue, expire) ask the running system, through qmgr; when it is stopped they take the spool's
- *   lock and do the same with the files; so do pause and resume, while destinations needs qmgr. `sces-queue --help`
+ *   lock and do the same with the files; so do pause, resume and suppress, while destinations needs qmgr. `sces-queue --help`
  *   names verbs, filters and exit statuses.
  * SECURITY
  *   Runs as who called it: whoever may enter the spool. Ids are checked before they become paths; all text that came

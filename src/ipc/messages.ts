@@ -12,6 +12,7 @@
 import type { Attempt } from "../mail/attempt.ts";
 import type { Envelope, Recipient } from "../mail/envelope.ts";
 import type { Pause, PauseKind } from "../mail/pause.ts";
+import type { Suppression } from "../mail/suppression.ts";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -84,12 +85,14 @@ export interface Target {
 export interface Command {
   readonly type: "command";
   readonly request: number;
-  readonly verb: Verb | "status" | "ping" | "reload" | "stop" | "pause" | "resume" | "destinations";
+  readonly verb: Verb | "status" | "ping" | "reload" | "stop" | "pause" | "resume" | "destinations" | "suppress";
   readonly targets: readonly Target[]; // empty with flush: all that is deferred
   readonly reason?: string; // hold
   readonly wait?: true; // flush: say `concluded` for each message affected
   readonly pause?: Pause; // pause
   readonly resume?: Resume; // resume
+  readonly suppress?: readonly Suppression[]; // suppress: to be added
+  readonly unsuppress?: readonly string[]; // suppress: to be removed
 }
 /** What is to go on. */
 export interface Resume {

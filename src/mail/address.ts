@@ -129,6 +129,16 @@ export function takePath(text: string): { readonly path: string; readonly end: n
   return undefined;
 }
 
+/** `user@example.org` or `@example.org`, canonical and in lower case; undefined if the text is neither. */
+export function addressOrDomain(text: string): string | undefined {
+  if (text.startsWith("@")) {
+    const domain = canonicalDomain(text.slice(1));
+    return domain === undefined ? undefined : `@${domain}`;
+  }
+  const parsed = parsePath(text, { smtputf8: true });
+  return isAddressError(parsed) ? undefined : parsed.address.toLowerCase();
+}
+
 /** The domain of an address that was parsed once; "" for the null address. */
 export function domainOf(address: string): string {
   const at = address.lastIndexOf("@");

@@ -1,6 +1,6 @@
 /** What an administrator told to wait: deliveries to a domain, from a source address, of a sender. Pure. */
 import { isIP } from "node:net";
-import { isAddressError, parsePath } from "./address.ts";
+import { addressOrDomain } from "./address.ts";
 import { canonicalDomain } from "./domain.ts";
 
 export const PAUSE_KINDS = ["domain", "sender", "source"] as const;
@@ -19,16 +19,6 @@ export function pauseValue(kind: PauseKind, text: string): string | undefined {
   if (kind === "source") return isIP(text) === 0 ? undefined : text.toLowerCase();
   if (kind === "domain") return canonicalDomain(text.replace(/^@/, ""));
   return addressOrDomain(text);
-}
-
-/** `user@example.org` or `@example.org`, canonical and in lower case; undefined if the text is neither. */
-export function addressOrDomain(text: string): string | undefined {
-  if (text.startsWith("@")) {
-    const domain = canonicalDomain(text.slice(1));
-    return domain === undefined ? undefined : `@${domain}`;
-  }
-  const parsed = parsePath(text, { smtputf8: true });
-  return isAddressError(parsed) ? undefined : parsed.address.toLowerCase();
 }
 
 export function pauseKey({ kind, value }: Pick<Pause, "kind" | "value">): string {

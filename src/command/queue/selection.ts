@@ -1,34 +1,17 @@
 /** From what was named on the command line to messages, one after the other. */
 import type { CommandIo } from "../io.ts";
 import type { Queue } from "../../spool/queues.ts";
-import { MalformedIds, parseIds, type Request } from "./arguments.ts";
+import { parseIds, type Request } from "./arguments.ts";
 import { find, type Sighting, walk } from "./sighting.ts";
 import { VERBS } from "./verbs.ts";
 import { read, type Unreadable, type View } from "./view.ts";
-
-/** No list of ids on standard input is longer than this. */
-const MAX_INPUT = 256 * 1024 * 1024; // bytes
+import { readWords } from "./words.ts";
 
 /** The ids that were named, those on standard input too; undefined: none were, all messages are meant. */
 export async function namedIds(request: Request, io: CommandIo): Promise<readonly string[] | undefined> {
   const { ids, fromStdin } = request.selection;
   if (!fromStdin) return ids.length > 0 ? ids : undefined;
   return [...new Set([...ids, ...parseIds(await readWords(io))])];
-}
-
-async function readWords(io: CommandIo): Promise<string[]> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of io.stdin) {
-    const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-    length += bytes.length;
-    if (length > MAX_INPUT) throw new MalformedIds(["(input without end)"]);
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks)
-    .toString("utf8")
-    .split(/\s+/)
-    .filter((word) => word !== "");
 }
 
 export interface Found {

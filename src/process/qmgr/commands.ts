@@ -11,7 +11,7 @@ import { isForeignName } from "../../spool/quarantined.ts";
 import { isQueue, OWNERS, type Queue, queuePath } from "../../spool/queues.ts";
 import type { Active } from "./active.ts";
 import type { Fate } from "./conclude.ts";
-import type { Controls } from "./controls.ts";
+import { type Controls, isControl } from "./controls.ts";
 import type { ActiveMessage } from "./message.ts";
 
 const SEARCHED: readonly Queue[] = ["deferred", "hold", "incoming", "active", "bounce", "corrupt"];
@@ -86,8 +86,8 @@ export class Commands {
     const { verb, targets } = command;
     if (verb === "ping") return link.send(base);
     if (verb === "status") return link.send({ ...base, status: this.#options.status() });
-    if (this.#options.controls.answer(link, command)) return;
-    if (isOfOthers(verb)) return link.send({ ...base, error: `${verb} is not understood` });
+    if (isControl(verb)) return await this.#options.controls.answer(link, command);
+    if (verb === "reload" || verb === "stop") return link.send({ ...base, error: `${verb} is for master` });
     // "At once" means also to a destination that is suspended.
     if (verb === "flush" || verb === "release" || verb === "requeue") this.#options.controls.resumeAll();
     if (verb === "flush" && targets.length === 0) {
@@ -197,9 +197,4 @@ export class Commands {
 function find(id: string): Queue | undefined {
   if (!isQueueId(id)) return "corrupt"; // foreign objects are nowhere else
   return SEARCHED.find((queue) => lstatSync(queuePath(queue, id), { throwIfNoEntry: false }) !== undefined);
-}
-
-/** For master, or without what it is about. */
-function isOfOthers(verb: Command["verb"]): verb is Exclude<Command["verb"], Verb> {
-  return ["status", "ping", "reload", "stop", "pause", "resume", "destinations"].includes(verb);
 }

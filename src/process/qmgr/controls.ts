@@ -8,10 +8,19 @@ import type { Agents } from "./agents.ts";
 import type { Pauses } from "./pauses.ts";
 import type { Remotes } from "./remotes.ts";
 import type { Scheduler } from "./scheduler.ts";
+import type { Suppressed } from "./suppressed.ts";
+
+/** The verbs that it answers. */
+const CONTROLS = ["pause", "resume", "destinations", "suppress"] as const;
+
+export function isControl(verb: Command["verb"]): verb is (typeof CONTROLS)[number] {
+  return CONTROLS.some((one) => one === verb);
+}
 
 export interface ControlsOptions {
   readonly log: Log;
   readonly pauses: Pauses;
+  readonly suppressed: Suppressed;
   readonly remotes: Remotes;
   readonly scheduler: Scheduler;
   readonly agents: Agents;
@@ -24,19 +33,33 @@ export class Controls {
     this.#options = options;
   }
 
-  /** Returns whether the command was one of these; then it is answered. */
-  answer(link: Link, { request, verb, pause, resume }: Command): boolean {
-    const base = { type: "reply", request, affected: [] as readonly string[], later: [], missing: [] } as const;
+  async answer(link: Link, command: Command): Promise<void> {
+    const base = { type: "reply", request: command.request, affected: [], later: [], missing: [] } as const;
     try {
-      if (verb === "destinations") link.send({ ...base, status: this.#status() });
-      else if (verb === "pause" && pause !== undefined) link.send({ ...base, affected: this.#pause(pause) });
-      else if (verb === "resume" && resume !== undefined) link.send({ ...base, affected: this.#resume(resume) });
-      else return false;
+      if (command.verb === "destinations") link.send({ ...base, status: this.#status() });
+      else link.send({ ...base, affected: await this.#change(command) });
     } catch (error) {
       if (!(error instanceof ScesError)) throw error;
       link.send({ ...base, error: `${messageOf(error)}; nothing was changed` });
     }
-    return true;
+  }
+
+  async #change({ pause, resume, suppress, unsuppress }: Command): Promise<readonly string[]> {
+    if (pause !== undefined) return this.#pause(pause);
+    if (resume !== undefined) return this.#resume(resume);
+    const { log, suppressed } = this.#options;
+    if (suppress !== undefined && suppress.length > 0) {
+      await suppressed.add(suppress);
+      log.info(
+        `suppression list: ${suppress.length} added (${suppress[0]?.value}${suppress.length > 1 ? " ..." : ""})`,
+      );
+    }
+    if (unsuppress === undefined) return [];
+    const removed = await suppressed.remove(unsuppress);
+    log.info(
+      `suppression list: ${removed.length} removed${removed.length > 0 ? ` (${removed[0]}${removed.length > 1 ? " ..." : ""})` : ""}`,
+    );
+    return removed;
   }
 
   /** Every suspension and mark ends, as flush does it; pauses stay. */

@@ -10,7 +10,7 @@
  * SECURITY
  *   Reads queue files, whose text came from outside and is checked; talks to no network.
  * FILES
- *   active/ (owned), deferred/, bounce/, hold/, corrupt/; state/pauses, run/qmgr.sock; the tables of the *_maps
+ *   active/ (owned), deferred/, bounce/, hold/, corrupt/; state/pauses, state/suppressions.db, run/qmgr.sock; the tables of the *_maps
  * PARAMETERS
  *   mydestination, virtual_alias_domains, relay_domains, local_transport, relay_transport, default_transport,
  *   transport_maps, relayhost, sender_dependent_relayhost_maps, sender_dependent_default_transport_maps,
@@ -42,6 +42,7 @@ import { Pauses } from "./pauses.ts";
 import { type RemoteLimits, Remotes } from "./remotes.ts";
 import { Room } from "./room.ts";
 import { Scheduler } from "./scheduler.ts";
+import { Suppressed } from "./suppressed.ts";
 
 const FEEDERS = new Set(["cleanup", "defer"]);
 const OWNERS = new Set(["cleanup", "defer", "hold", "bounce", "corrupt"]);
@@ -58,10 +59,16 @@ runService("qmgr", async (context: Context): Promise<Service> => {
   const active = new Active(context.config, retryFor(context.config), log, room, {
     wake,
     onConcluded: (message, fate) => commands.concluded(message, fate),
-    barOf: ({ id, sender, recipients }, index) => pauses.bar(recipients[index]?.address ?? "", sender, id),
+    barOf({ id, sender, recipients }, index) {
+      const address = recipients[index]?.address ?? "";
+      return suppressed.bar(address) ?? pauses.bar(address, sender, id);
+    },
   });
+  const applyBars = () => void active.applyBars();
+  const suppressed = new Suppressed(log, applyBars);
+  await suppressed.open();
   const pauses = new Pauses({
-    onChanged: () => void active.applyBars(),
+    onChanged: applyBars,
     onResumed: (ids) => links.get("defer")?.send({ type: "recall", ids, all: true }),
   });
   const remotes = new Remotes(remoteLimits(context.config));
@@ -93,7 +100,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     active,
     wake,
     flushAll: () => scan(true),
-    controls: new Controls({ log, pauses, remotes, scheduler, agents }),
+    controls: new Controls({ log, pauses, suppressed, remotes, scheduler, agents }),
     status: () => ({
       active: active.size,
       busy: agents.busy,
@@ -184,6 +191,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
   setInterval(keepReserve, 10_000);
   return {
     reload(config) {
+      void suppressed.open();
       active.configure(config, retryFor(config));
       scheduler.config = config;
       remotes.limits = remoteLimits(config);

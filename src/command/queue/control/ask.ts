@@ -9,7 +9,11 @@ type Question = Omit<Command, "type" | "request" | "targets">;
 type Answer = Pick<Reply, "affected">;
 
 /** `offline`: what to do instead, with the lock held. Throws NO_ANSWER. */
-export async function askOrDo(config: Config, question: Question, offline: () => readonly string[]): Promise<Answer> {
+export async function askOrDo(
+  config: Config,
+  question: Question,
+  offline: () => Promise<readonly string[]> | readonly string[],
+): Promise<Answer> {
   const asker = await reach<Asker | Answer>(config, {
     online: (timeoutMs) => Asker.open("qmgr", { timeoutMs }),
     async offline() {
@@ -17,7 +21,7 @@ export async function askOrDo(config: Config, question: Question, offline: () =>
       const { lockSpool } = await import("../../../spool/lock.ts");
       const lock = lockSpool();
       try {
-        return { affected: offline() };
+        return { affected: await offline() };
       } finally {
         lock.release();
       }

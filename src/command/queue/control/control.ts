@@ -4,6 +4,7 @@ import type { CommandIo } from "../../io.ts";
 import { destinations } from "./destinations.ts";
 import { pause } from "./pause.ts";
 import { resume } from "./resume.ts";
+import { suppress } from "./suppress.ts";
 
 export interface Control {
   readonly does: string; // one line
@@ -13,7 +14,7 @@ export interface Control {
   prepare(args: readonly string[]): (config: Config, io: CommandIo) => Promise<number>;
 }
 
-export const CONTROLS: Readonly<Record<string, Control>> = { destinations, pause, resume };
+export const CONTROLS: Readonly<Record<string, Control>> = { destinations, pause, resume, suppress };
 
 export function controlHelp(name: string, { does, synopsis, more }: Control): string {
   return `sces-queue ${name} ${synopsis}\n  ${does}\n\n${more.trim()}\n`;
