@@ -1,4 +1,5 @@
 /** Questions to a DNS server and its answers, as bytes (RFC 1035 4, EDNS by RFC 6891). */
+import { isIPv4, isIPv6 } from "node:net";
 import { type Answer as Resource, decode, DNSSEC_OK, encode, RECURSION_DESIRED } from "dns-packet";
 
 /** What the records of each type hold, as they came. */
@@ -96,19 +97,37 @@ export function recordsOf<T extends keyof RecordData>(
 /** Undefined: not the answer to this question, whoever sent it. Throws what the bytes deserve when they are none. */
 export function decodeResponse(bytes: Buffer, question: Question, id: number): Response | undefined {
   if (bytes.length < HEADER_BYTES || bytes.readUInt16BE(0) !== id) return undefined;
-  const code = bytes.readUInt8(3) & 0x0f;
-  const packet = decode(bytes);
+  const isTruncated = (bytes.readUInt8(2) & 0x02) !== 0;
+  const packet = decode(isTruncated ? withoutRecords(bytes) : bytes);
+  const options = packet.additionals?.find((resource) => resource.type === "OPT");
+  // RFC 6891 6.1.3: the upper bits are there.
+  const code = (bytes.readUInt8(3) & 0x0f) | ((options?.extendedRcode ?? 0) << 4);
   const [asked] = packet.questions ?? [];
   if (!packet.flag_qr) return undefined;
   // A server that did not understand the question may leave it out.
   const isOurs = asked?.type === question.type && asked.name.toLowerCase() === question.name;
   if (!isOurs && !(asked === undefined && code === FORMAT_ERROR)) return undefined;
+  const answers = packet.answers ?? [];
+  const authorities = packet.authorities ?? [];
+  const bad = [...answers, ...authorities].find((resource) => !isSound(resource));
+  if (bad !== undefined) throw new Error(`not a record of type ${bad.type}`);
   return {
     code,
-    isTruncated: packet.flag_tc,
+    isTruncated,
     isAuthentic: packet.flag_ad,
     canRecurse: packet.flag_ra,
-    answers: packet.answers ?? [],
-    authorities: packet.authorities ?? [],
+    answers,
+    authorities,
   };
+}
+
+/** Some servers cut in the middle of a record, and nothing of it counts anyway (RFC 2181 9). */
+function withoutRecords(bytes: Buffer): Buffer {
+  return Buffer.from(bytes).fill(0, 6, HEADER_BYTES);
+}
+
+/** dns-packet reads addresses beyond the end of the packet as what cannot be one. */
+function isSound(resource: Resource): boolean {
+  if (resource.type === "A") return isIPv4(resource.data);
+  return resource.type !== "AAAA" || isIPv6(resource.data);
 }

@@ -51,11 +51,12 @@ export class Resolver {
 
   async resolve<T extends QueryType>(question: Question<T>): Promise<Resolution<RecordData[T]>> {
     const due = performance.now() + this.#timeoutMs;
+    const first = this.#first;
     for (const part of ROUNDS) {
       let wasSilent = false;
       const servers = this.#servers.current;
       for (let count = 0; count < servers.length; count++) {
-        const at = (this.#first + count) % servers.length;
+        const at = (first + count) % servers.length;
         const server = servers[at];
         const leftMs = due - performance.now();
         if (server === undefined || leftMs <= 0 || this.#closing.signal.aborted) return { kind: "again" };
@@ -80,10 +81,14 @@ export class Resolver {
     const options = { dnssec: this.#dnssec, signal: this.#closing.signal };
     const edns = !this.#withoutEdns.has(key);
     const response = await exchange(server, question, { ...options, edns, timeoutMs });
-    if (!edns || (response?.code !== FORMAT_ERROR && response?.code !== NOT_IMPLEMENTED)) return response;
+    const isOld = response?.code === FORMAT_ERROR || response?.code === NOT_IMPLEMENTED;
+    // Without it nothing would be validated any more, and who relies on that would not know.
+    if (!edns || !isOld || this.#dnssec) return response;
     // RFC 6891 7
-    this.#withoutEdns.add(key);
-    return exchange(server, question, { ...options, edns: false, timeoutMs: Math.max(1, due - performance.now()) });
+    const leftMs = Math.max(1, due - performance.now());
+    const plain = await exchange(server, question, { ...options, edns: false, timeoutMs: leftMs });
+    if (plain?.code === NO_ERROR || plain?.code === NO_SUCH_NAME) this.#withoutEdns.add(key);
+    return plain;
   }
 
   /** Gives up what is being asked. */

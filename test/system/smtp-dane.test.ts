@@ -71,6 +71,7 @@ describe("a server is the one of the TLSA records", () => {
     ["3 1 1, its hash", [tlsa(3, 1, 1, mx)], {}, VERIFIED],
     ["3 1 2, its longer hash", [tlsa(3, 1, 2, mx)], {}, VERIFIED],
     ["3, whatever else the certificate says", [tlsa(3, 1, 1, expired)], { tlsOptions: expired }, VERIFIED],
+    ["not by the lesser of two hashes", [tlsa(3, 1, 2, other), tlsa(3, 1, 1, mx)], {}, OTHER_KEY],
     ["one of several", [tlsa(3, 1, 1, other), tlsa(3, 1, 1, mx)], {}, VERIFIED],
     ["2 0 1, the hash of its authority", [tlsa(2, 0, 1, ca)], chain, VERIFIED],
     ["2 1 1, the hash of its authority's key", [tlsa(2, 1, 1, ca)], chain, VERIFIED],

@@ -133,6 +133,11 @@ describe("servers that are no help", () => {
     expect(it.server.queries).toEqual(["A e.org", "A e.org", "MX e.org"]);
   });
 
+  test("one that does not know EDNS is no help where validated answers are wanted", async () => {
+    await using it = await world({ "e.org": { a: ["192.0.2.1"] } }, { edns: false, dnssec: true });
+    expect(await it.dns.addresses("e.org")).toEqual({ kind: "again", type: "A" });
+  });
+
   test.each(["servfail", "refused", "timeout"] as const)(
     "after %s the next one is asked, and then first",
     async (how) => {

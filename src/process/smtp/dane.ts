@@ -1,7 +1,8 @@
 /**
  * DANE for SMTP (RFC 7672): what the validated DNS says of a host's key takes the place of authorities. Of the four
  * usages two mean something between mail systems: 3, this very key, whatever else its certificate says; and 2, a
- * certificate under this authority for one of the host's names.
+ * certificate under this authority for one of the host's names. Of a host behind an alias whose end is not validated
+ * nothing is asked, though the alias could have records (RFC 7672 2.2.2): MX hosts are no aliases (RFC 5321 5.1).
  */
 import { createHash, type X509Certificate } from "node:crypto";
 import type { Dns } from "../../dns/dns.ts";
@@ -30,7 +31,7 @@ export async function findDane(dns: Dns, { port, tlsaNames = [] }: Host): Promis
     const answer = await dns.tlsa(base, port);
     if (answer.kind === "again") return { kind: "again" };
     if (answer.kind === "none" || !answer.isSecure) continue;
-    const records = answer.records.filter(isUsable);
+    const records = strongest(answer.records.filter(isUsable));
     return records.length > 0 ? { kind: "usable", records, base } : { kind: "unusable" };
   }
   return { kind: "absent", why: "no TLSA records found" };
@@ -39,6 +40,15 @@ export async function findDane(dns: Dns, { port, tlsaNames = [] }: Host): Promis
 function isUsable({ usage, selector, matchingType, certificate }: TlsaRecord): boolean {
   if ((usage !== AUTHORITY && usage !== THIS_KEY) || (selector !== 0 && selector !== 1)) return false;
   return matchingType === 0 ? certificate.length > 0 : HASHES[matchingType]?.bytes === certificate.length;
+}
+
+/** Of two hashes of the same thing only the better one counts, or it would be worth no more than the other (RFC 7671 9). */
+function strongest(records: readonly TlsaRecord[]): readonly TlsaRecord[] {
+  return records.filter(
+    ({ usage, selector, matchingType }) =>
+      matchingType !== 1 ||
+      !records.some((one) => one.usage === usage && one.selector === selector && one.matchingType === 2),
+  );
 }
 
 /** Whether the server is the one of these records. `isNamed`: its certificate has one of the names it may have. */
