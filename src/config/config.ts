@@ -34,7 +34,7 @@ class Settled {
   readonly #settings: Settings;
   readonly #views = new Map<string, Config>();
   readonly #queueValues: ReadonlyMap<string, unknown>;
-  readonly #transports: readonly Transport[];
+  readonly #transports: ReadonlyMap<string, Transport>;
   readonly #classes: Classes;
 
   constructor(settings: Settings, { transports, queueValues, classes }: Named) {
@@ -61,7 +61,7 @@ class Settled {
 
   /** The settings as an agent sees them when it delivers for this transport: <transport>_<x> in place of smtp_<x>. */
   forTransport(name: string): Config {
-    const transport = this.#transports.find((candidate) => candidate.name === name);
+    const transport = this.#transports.get(name);
     if (transport === undefined) throw new Error(`no such transport: ${name}`);
     return this.#view(`transport ${name}`, { kind: "transport", transport });
   }
@@ -81,12 +81,12 @@ class Settled {
 
   /** All transports on an agent. */
   transportsOn(agent: Agent): string[] {
-    return this.#transports.filter((transport) => transport.agent === agent).map(({ name }) => name);
+    return [...this.#transports.values()].filter((transport) => transport.agent === agent).map(({ name }) => name);
   }
 
   /** Who delivers for a transport; undefined if there is no such transport. */
   agentOf(name: string): Agent | undefined {
-    return this.#transports.find((transport) => transport.name === name)?.agent;
+    return this.#transports.get(name)?.agent;
   }
 
   /** Where a name was set ("etc/main.cf, line 3"); undefined if it was not. */
@@ -114,7 +114,7 @@ class Settled {
 
 /** What main.cf sets under names that are in no table. */
 interface Named {
-  readonly transports: readonly Transport[];
+  readonly transports: ReadonlyMap<string, Transport>;
   readonly queueValues: ReadonlyMap<string, unknown>;
   readonly classes: Classes;
 }
@@ -157,7 +157,8 @@ export function buildConfig(settings: Settings, earlier: readonly Problem[] = []
   problems.push(...ofClasses);
   if (problems.length + earlier.length > 0) throw new ConfigError([...earlier, ...problems]);
 
-  const config = settle(settings, values, { transports, queueValues, classes });
+  const byName = new Map(transports.map((transport) => [transport.name, transport]));
+  const config = settle(settings, values, { transports: byName, queueValues, classes });
   // References between values may go wrong only in a view: better now than in a session.
   const views = LISTENERS.map((listener) => ({ kind: "listener", listener }) as const).map((view) => ({
     view,

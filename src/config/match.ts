@@ -62,6 +62,7 @@ export const domains: Kind<readonly string[]> = listOf(
  * too, as Postfix does for relay_domains (parent_domain_matches_subdomains) and not for mydestination.
  */
 export function domainMatcher(items: readonly string[], withSubdomains: boolean): (domain: string) => boolean {
+  if (items.length === 0) return () => false;
   const listed = new Map<string, { readonly order: number; readonly isIn: boolean }>();
   for (const [order, item] of items.entries()) {
     const name = item.replace(/^!/, "").toLowerCase();

@@ -226,6 +226,22 @@ describe("recipients", () => {
     await client.ask("RCPT TO:<prog@example.org>", "550 5.7.1 <prog@example.org>: Recipient address rejected: mail to");
   });
 
+  test("whose mail would only be returned by the transport error are refused with its words", async () => {
+    await using mta = await smtpd({
+      mynetworks: "127.0.0.1",
+      virtual_alias_maps: "inline:{old@example.org=x@gone.test}",
+      transport_maps:
+        "inline:{{gone.test=error:5.1.6 they have moved}, {later.test=retry:5.1.6 not now}, {soon.test=error:4.3.2 wait}}",
+    });
+    await using client = await open(mta);
+    const moved = (address: string) => `550 5.1.6 <${address}>: Recipient address rejected: they have moved`;
+    await client.ask("RCPT TO:<x@gone.test>", moved("x@gone.test"));
+    await client.ask("RCPT TO:<old@example.org>", moved("old@example.org"));
+    for (const address of ["x@later.test", "x@soon.test", "x@elsewhere.test", "bob@example.org"]) {
+      await client.ask(`RCPT TO:<${address}>`, "250 2.1.5 Ok");
+    }
+  });
+
   test("of a trusted client are looked up too, and not where that is not wanted", async () => {
     await using mta = await smtpd({ ...maps, mynetworks: "127.0.0.1" });
     await using client = await open(mta);

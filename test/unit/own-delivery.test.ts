@@ -11,7 +11,7 @@ test.each([
   ["retry", "5.1.1 later", "deferred", "4.1.1", "later"],
   ["error", "5.1 is no code", "bounced", "5.0.0", "5.1 is no code"],
 ])("%s:%s is %s %s", (transport, nexthop, outcome, dsn, text) => {
-  expect(erred(transport, nexthop)).toMatchObject({ type: "error", outcome, dsn, text });
+  expect(erred({ transport, nexthop })).toMatchObject({ type: "error", outcome, dsn, text });
 });
 
 test("discarded mail counts as sent, with the reason", () => {

@@ -207,12 +207,16 @@ export class Active {
     const { message, destination, recipients } = entry;
     if (agent !== "hold") {
       const { transport, nexthop } = destination;
-      const ending = agent === "discard" ? discarded(nexthop) : erred(transport, nexthop);
+      const ending = agent === "discard" ? discarded(nexthop) : erred({ transport, nexthop });
       this.#end(entry, this.#config.soft_bounce ? softAttempt(ending) : ending);
       return;
     }
-    const reason = destination.nexthop === "" ? `transport ${destination.transport}` : destination.nexthop;
-    for (const recipient of recipients) message.toHold.set(recipient, reason);
+    const about = `transport ${destination.transport}`;
+    for (const recipient of recipients) {
+      message.toHold.set(recipient, destination.nexthop || about);
+      const { address } = message.envelope.recipients[recipient.index] ?? { address: "" };
+      this.#log.info(`${message.id}: hold: ${about} for <${address}>: ${destination.nexthop}`.replace(/: $/, ""));
+    }
     message.pending -= 1;
     this.#concludeIfDone(message);
   }

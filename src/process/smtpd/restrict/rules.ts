@@ -8,6 +8,7 @@ import type { Dns } from "../../../dns/dns.ts";
 import type { Address } from "../../../mail/address.ts";
 import { type AddressClass, addressClasses } from "../../../service/address-class.ts";
 import { Aliases } from "../../../service/aliases.ts";
+import { type Router, router } from "../../../service/router.ts";
 
 export interface Rules {
   readonly config: Config;
@@ -16,6 +17,8 @@ export interface Rules {
   readonly aliases: Aliases;
   /** The tables of one parameter or restriction. */
   maps(specs: readonly TableSpec[]): Maps;
+  /** Where mail will go. */
+  readonly route: Router;
   /** Whose a canonical domain is. */
   classOf(domain: string): AddressClass;
   /** Whether mydestination has it. */
@@ -43,6 +46,7 @@ export function rulesFor(config: Config, log: Log, { dns, tables }: Lookups): Ru
       }
       return maps;
     },
+    route: router(config, tables, (text) => log.warn(text)),
     classOf: addressClasses(config),
     isListed: domainMatcher(config.mydestination, false),
   };
