@@ -228,3 +228,11 @@ test("an offer of TLS that is not used is noted if that is wanted", async () => 
   await it.smtp.send("e.org");
   expect(it.smtp.log.lines).toEqual(["Host offered STARTTLS: [mx.e.org]"]);
 });
+
+test.each(["[mx.e.org]", "mx.e.org"])(
+  "secure: the name of the next hop %s, without a port, is the host's",
+  async (nexthop) => {
+    await using it = await world(named("mx.e.org"), level("secure"));
+    expect((await it.smtp.send(nexthop)).attempts).toMatchObject([{ outcome: "sent", tlsPeer: "Verified" }]);
+  },
+);

@@ -34,6 +34,8 @@ export interface BrokenPolicy {
   readonly verdict: Verdict;
 }
 
+const ANY_PORT = 25; // of a next hop of which only the name is asked for
+
 export class TlsPolicies {
   readonly #options: TlsPolicyOptions;
   readonly #log: Log;
@@ -47,7 +49,7 @@ export class TlsPolicies {
   find(nexthop: string, isOptional = false): NexthopPolicy | BrokenPolicy {
     const { maps, defaults, fromStart } = this.#options;
     const level = isOptional && this.#options.level === "dane" ? "may" : this.#options.level;
-    const hop = parseNexthop(nexthop, 0);
+    const hop = parseNexthop(nexthop, ANY_PORT);
     const name = hop?.kind === "host" ? hop.host : hop?.kind === "domain" ? hop.domain : nexthop;
     const about = { nexthop: name, fromStart };
     try {
