@@ -46,6 +46,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "make the keys of DKIM signatures, and see whether they are published",
     load: () => import("./dkim.ts"),
   },
+  probe: {
+    synopsis: "user@domain [--from ADDRESS] [--timeout TIME] [--json]",
+    about: "show where mail for an address goes, and whether the servers there would take it",
+    load: () => import("./probe.ts"),
+  },
   demo: {
     synopsis: "",
     about: "show it all on a throw-away instance, in under a minute",

@@ -164,6 +164,22 @@ describe.skipIf(whyNoServers() !== undefined).each(KINDS)("$name", ({ domain, st
     await arrived(to);
   });
 
+  test("is shown by sces probe: what it offers, its certificate, its answer", async () => {
+    const good = await sces.run("sces", "probe", `x@secure.${domain}`);
+    expect(good.stdout).toMatch(/ S: 250[- ]8BITMIME\n/i);
+    if (server.tlsWorks) {
+      expect(good.stdout).toMatch(
+        new RegExp(
+          `\\n  TLSv1\\.3 \\S+ \\(TLS policy secure\\): Verified\\n  certificate of CN=mx\\.${domain}, for DNS:mx`,
+        ),
+      );
+      expect(good.stdout).toMatch(/ C: RCPT TO:<x@secure\.\S+>\n.* S: 250 .*\n[\s\S]*\nResult: accepted \(2\.\d\.\d\)/);
+    }
+    expect(good.code).toBe(server.tlsWorks ? 0 : 75);
+    expect((await sces.run("sces", "probe", `${NOBODY}@${domain}`)).code).toBe(67);
+    expect((await sces.run("sces", "probe", `${LATER}@${domain}`)).code).toBe(75);
+  });
+
   test("gets a hundred messages, each once", async () => {
     const all = Array.from({ length: 100 }, (_, index) => `many${index}@${domain}`);
     await Promise.all(all.map((to) => send({ to: [to] })));

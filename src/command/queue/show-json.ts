@@ -2,6 +2,7 @@
 import type { Attempt } from "../../mail/attempt.ts";
 import { lastTranscripts, type TranscriptRecord } from "../../mail/transcript.ts";
 import type { RetryRules } from "../../service/retry-rules.ts";
+import { sessionJson } from "../transcript-json.ts";
 import { eventsOf } from "./events.ts";
 import { type Json, jsonLine } from "./json-line.ts";
 import { attemptsOf, expiresAt, nextAttemptOf, type View } from "./view.ts";
@@ -50,12 +51,6 @@ function transcriptJson({ time, recipients, sessions }: TranscriptRecord): Json 
   return {
     time_ms: time,
     recipients: [...recipients],
-    sessions: sessions.map(({ host, address, port, time: begun, lines }) => ({
-      host,
-      address,
-      port,
-      begun_ms: begun,
-      lines: lines.map(([ms, who, text]) => ({ ms, who, text })),
-    })),
+    sessions: sessions.map(sessionJson),
   };
 }

@@ -6,8 +6,8 @@ import type { Envelope, Recipient } from "../../mail/envelope.ts";
 import type { RecipientState } from "../../mail/state.ts";
 import { lastTranscripts } from "../../mail/transcript.ts";
 import type { RetryRules } from "../../service/retry-rules.ts";
+import { sessionLines } from "../transcript-text.ts";
 import { eventsOf, names } from "./events.ts";
-import { transcriptText } from "./transcript-text.ts";
 import { expandedTo, expiresAt, nextAttemptOf, type View } from "./view.ts";
 
 const PLACES = {
@@ -56,7 +56,10 @@ export function shownText(view: View, rules: RetryRules, header: string, quarant
   const events = eventsOf(view);
   if (events.length > 0) lines.push("", "What else happened:");
   for (const { time: at, text } of events) lines.push(`  ${mailDate(at)}  ${clean(text, 2000)}`);
-  for (const record of lastTranscripts(view.records)) lines.push("", ...transcriptText(record, view));
+  for (const { recipients, sessions } of lastTranscripts(view.records)) {
+    const whom = clean(names(recipients, view), 2000);
+    lines.push("", `Last session that failed for ${whom}:`, ...sessions.flatMap(sessionLines));
+  }
   return `${lines.join("\n")}\n\nHeader:\n${header.replace(/^(?=.)/gm, "  ")}`;
 }
 

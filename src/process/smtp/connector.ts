@@ -107,7 +107,8 @@ export class Connector {
     if (refused !== undefined) {
       this.#log.info(`certificate verification failed for ${session.peer}:${host.port}: ${refused.why}`);
     }
-    if (failure !== undefined) return { failure: { ...failure, tls: session.tlsRecord }, transcript };
+    if (failure !== undefined)
+      return { failure: { ...failure, tls: session.tlsRecord, handshake: session.handshake }, transcript };
     this.#note(session);
     return { session };
   }

@@ -1,28 +1,16 @@
 /** Deliveries by SMTP, without the process around them: what a test needs to have a conversation of its own. */
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
-import { networkMatcher } from "../../config/match.ts";
 import { Tables } from "../../config/tables.ts";
 import type { Deliver, Remotes } from "../../ipc/messages.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
 import { unreadable } from "../../service/untried.ts";
 import type { TlsOutcome } from "../../mail/tls-report.ts";
 import type { Content } from "../../spool/file.ts";
-import { ConnectionCache } from "./connection-cache.ts";
-import { Connector } from "./connector.ts";
-import { Delivery, type DeliveryHooks, type Lane } from "./delivery.ts";
-import { Dns } from "../../dns/dns.ts";
-import { MtaSts } from "./mta-sts.ts";
+import { Delivery, type DeliveryHooks } from "./delivery.ts";
+import { createLane, type Lane } from "./lane.ts";
 import { OfflineList } from "./offline-list.ts";
-import { DiscardedKeywords } from "./discarded-keywords.ts";
-import { DkimKeys } from "./dkim-keys.ts";
-import { Logins } from "./logins.ts";
-import { type Host, Router } from "./route.ts";
-import { Sources } from "./sources.ts";
-import { type Settings, settingsOf } from "./settings.ts";
-import { StsStore } from "./sts-store.ts";
-import { TlsPlanner } from "./tls-planner.ts";
-import { TlsPolicies } from "./tls-policies.ts";
+import { settingsOf } from "./settings.ts";
 
 export interface DelivererOptions {
   readonly config: Config;
@@ -48,44 +36,20 @@ export interface Deliverer {
 }
 
 export function createDeliverer(options: DelivererOptions): Deliverer {
-  const { log } = options;
+  const { log, stsDirectory, countTls } = options;
   let { config } = options;
   const offline = new OfflineList();
-  const isOffline = ({ address, port }: Host) => offline.find(address, port) !== undefined;
   const tables = new Tables({ warn: (text) => log.warn(text) });
-  const lanes = new Map<string, Lane & { readonly dns: Dns }>();
+  const lanes = new Map<string, Lane>();
 
   function laneOf(transport: string): Lane {
     let lane = lanes.get(transport);
     if (lane === undefined) {
       const settings = settingsOf(config.forTransport(transport), config.agentOf(transport));
-      const dns = new Dns(settings.dns);
-      lane = {
-        settings,
-        dns,
-        router: new Router(dns, { ...settings.route, isOffline }),
-        policies: new TlsPolicies({ ...settings.tls, maps: tables.open(settings.tls.maps) }, log),
-        connector: connectorOf(settings, dns),
-        cache: new ConnectionCache(settings.cache),
-        offline,
-        sources: new Sources(settings.source, tables, log),
-        logins: new Logins(settings.login, tables),
-        discarded: new DiscardedKeywords(settings.discard, settings.discardByAddress, tables),
-        dkim: settings.dkim.maps.length === 0 ? undefined : new DkimKeys(settings.dkim, tables),
-        isTrusted: networkMatcher(settings.networks),
-      };
+      lane = createLane(settings, { log, tables, offline, stsDirectory, countTls });
       lanes.set(transport, lane);
     }
     return lane;
-  }
-
-  function connectorOf(settings: Settings, dns: Dns): Connector {
-    const { stsDirectory: directory, countTls } = options;
-    const { sts: fetch, defaults, isCounted } = settings.tls;
-    const count = isCounted && countTls !== undefined ? countTls : () => {};
-    const store = directory === undefined ? undefined : new StsStore(directory);
-    const sts = fetch === undefined ? undefined : new MtaSts(dns, store, fetch, log);
-    return new Connector(settings, new TlsPlanner({ dns, defaults, sts, count }), count, log);
   }
 
   function closeLanes(): void {

@@ -12,41 +12,22 @@ import { domainOf } from "../../mail/address.ts";
 import type { Attempt } from "../../mail/attempt.ts";
 import type { DeliveryResult } from "../../service/agent.ts";
 import type { Content } from "../../spool/file.ts";
-import type { ConnectionCache } from "./connection-cache.ts";
 import { attemptOf, type Judged } from "./attempt-of.ts";
-import type { Connector, Opened, OpenHow } from "./connector.ts";
-import type { OfflineList, OfflineMark } from "./offline-list.ts";
+import type { Opened, OpenHow } from "./connector.ts";
+import type { OfflineMark } from "./offline-list.ts";
 import { ours } from "./login-words.ts";
-import type { Logins } from "./logins.ts";
+import type { Lane } from "./lane.ts";
 import { type Outgoing, Preparation } from "./outgoing.ts";
-import type { Host, Router } from "./route.ts";
+import type { Host } from "./route.ts";
 import type { Session } from "./session.ts";
-import type { Sources, SourceSet } from "./sources.ts";
-import type { Settings } from "./settings.ts";
-import type { DiscardedKeywords } from "./discarded-keywords.ts";
-import type { DkimKeys } from "./dkim-keys.ts";
+import type { SourceSet } from "./sources.ts";
 import type { Mail } from "./envelope-commands.ts";
-import type { BrokenPolicy, NexthopPolicy, TlsPolicies } from "./tls-policies.ts";
+import type { BrokenPolicy, NexthopPolicy } from "./tls-policies.ts";
 import { reuseOf } from "./throttle.ts";
 import { isOneTooMany, wantsAnother } from "./too-many.ts";
 import { transact } from "./transaction.ts";
 import { recordOf, type Transcript } from "./transcript.ts";
 import { ownVerdict, type Verdict } from "./verdict.ts";
-
-/** What all deliveries of one transport share. */
-export interface Lane {
-  readonly settings: Settings;
-  readonly router: Router;
-  readonly policies: TlsPolicies;
-  readonly connector: Connector;
-  readonly cache: ConnectionCache;
-  readonly offline: OfflineList;
-  readonly sources: Sources;
-  readonly logins: Logins;
-  readonly discarded: DiscardedKeywords;
-  readonly dkim: DkimKeys | undefined; // absent: nothing is signed
-  readonly isTrusted: (address: string) => boolean; // a client of ours
-}
 
 export interface DeliveryHooks {
   pastFinalDot(): void;

@@ -59,6 +59,7 @@ export interface OpenFailure {
   readonly stage: Stage;
   readonly tlsFailed: boolean; // the handshake: without TLS it may go
   readonly tls?: TlsRecord;
+  readonly handshake?: Handshake | undefined; // also one that was not enough
 }
 
 export class Session extends Wire {

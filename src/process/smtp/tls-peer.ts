@@ -14,6 +14,8 @@ export interface Handshake {
   readonly details: string; // as Postfix logs it: "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)"
   readonly problem?: { readonly type: TlsFailureType; readonly why: string }; // not as names or TLSA records want it
   readonly refusal?: string; // and that is not enough
+  readonly certificate?: X509Certificate;
+  readonly distrust?: string; // why no authority vouches for it, in OpenSSL's words
 }
 
 export function assess(socket: TLSSocket, terms: TlsTerms): Handshake {
@@ -32,6 +34,8 @@ export function assess(socket: TLSSocket, terms: TlsTerms): Handshake {
     summary: `${protocol} ${cipher.standardName ?? cipher.name}`,
     details: `${protocol} with cipher ${cipher.name} (${bits}/${bits} bits)`,
     ...(isWanted && !isVerified ? { problem: problemOf(certificate, isTrusted, terms, socket) } : {}),
+    ...(certificate === undefined ? {} : { certificate }),
+    ...(socket.authorized ? {} : { distrust: String(socket.authorizationError) }),
     ...(isEnough ? {} : { refusal: `Server certificate not ${isTrusted ? "verified" : "trusted"}` }),
   };
 }
