@@ -172,15 +172,14 @@ function parseExpression(source: string): Omit<Matcher, "row"> {
 
 /**
  * Why an expression could take long on a text that was made for it. What is left takes at most the third power of
- * MOST_TEXT: no repeated groups, no references back, and at most two stretches of anything one after the other.
+ * MOST_TEXT: no repeated groups, no references back, and at most two repetitions one after the other.
  */
 function slowness(source: string): string | undefined {
   if (/\\[1-9k]/.test(source)) return "references back";
-  const plain = source.replaceAll(/\\[^DSW]/g, "x"); // escaped characters, and classes of a few
-  const withoutClasses = plain.replaceAll(/\[(\^?)[^\]]*\]/g, (_, negation) => (negation === "" ? "x" : "."));
-  if (/\)[*+{]/.test(withoutClasses)) return "a group is repeated";
-  const stretches = (part: string) => part.match(/(?:\.|\\[DSW])(?:[*+]|\{\d+,\d*\})/g)?.length ?? 0;
-  return alternatives(withoutClasses).some((part) => stretches(part) > 2) ? 'more than two of ".*"' : undefined;
+  const atoms = source.replaceAll(/\\./g, "x").replaceAll(/\[[^\]]*\]/g, "x"); // one letter each
+  if (/\)[*+{]/.test(atoms)) return "a group is repeated";
+  const repetitions = (part: string) => part.match(/[*+]|\{\d+,\d*\}/g)?.length ?? 0;
+  return alternatives(atoms).some((part) => repetitions(part) > 2) ? "more than two repetitions" : undefined;
 }
 
 /** What stands between the bars outside of groups. */

@@ -219,6 +219,7 @@ test.each([
   ["/(a+)+$/ none spam", /may be slow.*group is repeated/],
   ["/(a)\\1/ none spam", /references back/],
   ["/a.*b.*c.*d/ none spam", /more than two/],
+  ["/a*a*a*b/ none spam", /more than two/],
   ["abc none spam", /bad pattern/],
   ["550 explode spam", /bad action/],
   ["550 slow spam", /bad action/],

@@ -104,13 +104,13 @@ export function nextAttemptOf(view: View): number | undefined {
 
 /**
  * When the first of its waiting recipients will be given up (ms); undefined before the first deferral, which starts
- * the count, and once it is decided.
+ * the count unless the message itself says when, and once it is decided.
  */
 export function expiresAt(view: View, rules: RetryRules): number | undefined {
   const { firstDeferred, recipients } = view.state;
-  if (firstDeferred === undefined) return undefined;
+  if (firstDeferred === undefined && view.envelope.retry?.maxDeliverTime === undefined) return undefined;
   const times = recipients.flatMap((recipient, index) =>
-    recipient.status === "waiting" ? [rules.expiry(view.envelope, index, recipient, firstDeferred)] : [],
+    recipient.status === "waiting" ? [rules.expiry(view.envelope, index, recipient, firstDeferred ?? 0)] : [],
   );
   return times.length === 0 ? undefined : times.reduce((first, time) => Math.min(first, time));
 }

@@ -129,7 +129,8 @@ export const retry = {
     \`example.org\`, \`.org\`), each first with an error behind it (\`example.org,code=421\`); the sender likewise
     (\`from=user@example.com\`, \`from=example.com\`, \`from=<>\`); the error alone; \`*\`. An error is \`status=4.7.1\`,
     \`status=4.7.*\`, \`code=451\`, \`category=greylist\` (by bounce_classes_file), \`type=timeout\`, in this order.
-    Patterns see \`to=user@example.org from=user@example.com type=error category=greylist code=451 status=4.7.1\`. What a message says of its own retries goes before this.`,
+    Patterns see \`to=user@example.org from=user@example.com type=error category=greylist code=451 status=4.7.1\`. The profile of the last error holds, with its lifetime.
+    What a message says of its own retries goes before this.`,
   ),
   bounce_classes_file: row(
     path,

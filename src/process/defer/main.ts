@@ -12,7 +12,8 @@
  * PARAMETERS
  *   maximal_backoff_time, retry_profiles, retry_profile_maps
  * BUGS
- *   A scan goes in directory order: which of two due messages comes first is chance.
+ *   A scan goes in directory order: which of two due messages comes first is chance. A message that
+ *   waits longer than any profile has it, by its sender's wish, is read at each scan.
  */
 import { Tables } from "../../config/tables.ts";
 import { Feeder } from "../../service/feeder.ts";

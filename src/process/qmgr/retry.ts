@@ -16,8 +16,8 @@ export function giveTurns(message: ActiveMessage, rules: RetryRules, now: number
     if (rules.isOverBefore(envelope, recipient.index, recipient, first, now)) recipient.turn = "over";
     else recipient.turn = all || dueOf(message, recipient) <= now + SOON_MS ? "due" : "later";
   }
-  // A command brought it, and the word was lost: an early attempt is better than none.
-  const isUncalled = waiting.every(({ turn, next }) => turn === "later" && next !== undefined);
+  // A command brought it, and the word was lost: an early attempt is better than none, unless the sender set the time.
+  const isUncalled = waiting.every(({ turn, next, scheduled }) => turn === "later" && next !== undefined && !scheduled);
   if (isUncalled) for (const recipient of waiting) recipient.turn = "due";
 }
 
