@@ -49,7 +49,7 @@ async function world({ records = [], server = {}, zones = {}, settings = {} }: W
       dns_servers: `127.0.0.1:${dns.port}`,
       smtp_dns_support_level: "dnssec",
       smtp_tls_security_level: "dane",
-      smtp_dns_timeout: "700ms",
+      smtp_dns_timeout: "7s",
       smtp_tcp_port: String(sink.port),
       ...settings,
     }),
@@ -189,7 +189,7 @@ describe("without records that count, TLS is as good as it may be", () => {
 test.each(["servfail", "timeout"] as const)(
   "a host whose records cannot be found out (%s) is passed over",
   async (records) => {
-    await using it = await world({ records });
+    await using it = await world({ records, settings: { smtp_dns_timeout: "900ms" } });
     const text = `TLSA lookup error for mx.e.org:${it.sink.port}`;
     expect((await it.smtp.send("e.org")).attempts).toMatchObject([
       { type: "tls", outcome: "deferred", dsn: "4.7.5", text },

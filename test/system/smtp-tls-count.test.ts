@@ -39,7 +39,7 @@ async function counted(what: World): Promise<TlsOutcome[]> {
   const settings = {
     dns_servers: `127.0.0.1:${dns.port}`,
     smtp_dns_support_level: "dnssec",
-    smtp_dns_timeout: "400ms",
+    smtp_dns_timeout: "5s",
     smtp_tcp_port: String(sink.port),
     smtp_tls_CAfile: ca.file,
     smtp_mta_sts: "yes",

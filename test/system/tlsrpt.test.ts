@@ -40,7 +40,7 @@ describe("the reporter", () => {
       servers: [`127.0.0.1:${server.port}`],
       hostLookup: ["dns"],
       protocols: "ipv4",
-      timeoutMs: 400,
+      timeoutMs: 5000,
       dnssec: false,
     });
     const config = testConfig({ myhostname: "sces.test", postmaster_recipient: "postmaster@sces.test", ...settings });
