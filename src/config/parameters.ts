@@ -75,7 +75,7 @@ export const SECTIONS: readonly { readonly title: string; readonly rows: Section
   { title: "The SMTP client: content", rows: clientContent },
   { title: "The SMTP client: source addresses", rows: sourceAddresses },
   { title: "The SMTP client: logins", rows: clientLogin },
-  { title: "The SMTP client: DKIM", rows: dkim },
+  { title: "The SMTP client: DKIM and ARC", rows: dkim },
   { title: "The SMTP client: TLS", rows: clientTls },
   { title: "Reports", rows: reports },
 ];

@@ -7,11 +7,14 @@ export function smtpContradictions(config: Config): Contradiction[] {
   const views: [string, Config][] = config.transports
     .filter(({ agent }) => agent === "smtp")
     .map(({ name }) => [name, config.forTransport(name)]);
-  return [["smtp", config] as const, ...views].flatMap(([name, view]) => [
-    ...logins(name, view),
-    ...sources(name, view),
-    ...dane(name, view),
-  ]);
+  return [["smtp", config] as const, ...views]
+    .flatMap(([name, view]) => [...logins(name, view), ...sources(name, view), ...dane(name, view)])
+    .concat([...arc(config)]);
+}
+
+function* arc(config: Config): Generator<Contradiction> {
+  if (config.arc_sign_domain === "" || config.arc_sign_selector !== "") return;
+  yield error("arc_sign_domain", 'is set, but arc_sign_selector is empty: name the key, which "sces dkim new" makes');
 }
 
 /** `transport`: with which the names of the parameters begin. */

@@ -169,9 +169,13 @@ export interface Deliver {
   readonly body?: "8BITMIME";
   readonly tlsOptional?: true; // as in the envelope
   readonly dialect?: "mailerq"; // as in the envelope
-  readonly client?: string; // IP address from which it came by SMTP without a login; absent: it is from us
+  readonly client?: DeliverClient; // from whom it came by SMTP without a login; absent: it is from us
   readonly sources?: readonly string[]; // our addresses, from one of which it is to be made; absent: as main.cf says
   readonly brief?: true; // a single recipient, first try: if sent, no record is needed
+}
+export interface DeliverClient {
+  readonly address: string; // IP
+  readonly helo: string;
 }
 export interface DeliverRecipient extends Recipient {
   readonly index: number;

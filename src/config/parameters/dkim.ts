@@ -1,7 +1,8 @@
-/** DKIM signatures. */
+/** DKIM signatures and ARC seals. */
+import { SELECTOR } from "../dkim-keys.ts";
 import { maps } from "../maps.ts";
 import { row, type Section } from "../parameter.ts";
-import { path } from "../values.ts";
+import { path, textLike } from "../values.ts";
 
 export const dkim = {
   dkim_sign_maps: row(
@@ -18,5 +19,18 @@ export const dkim = {
     "dkim",
     `
     The directory of the keys: DOMAIN/SELECTOR.pem, mode 0600, of mail_owner. "sces dkim new" makes them.`,
+  ),
+  arc_sign_domain: row(
+    textLike(/^$|^[a-z0-9-]+(\.[a-z0-9-]+)+$/, "domain in lower case"),
+    "",
+    `
+    The domain that seals mail of others by ARC (RFC 8617): mail that is not signed by DKIM here, since it came from
+    outside by SMTP. The seal says what SPF, DKIM and DMARC said of it. Empty: no mail is sealed.`,
+  ),
+  arc_sign_selector: row(
+    textLike(new RegExp(`^$|${SELECTOR.source}`), "selector of a key"),
+    "",
+    `
+    The key of arc_sign_domain, which is in dkim_key_directory; "sces dkim new" makes it.`,
   ),
 } satisfies Section;

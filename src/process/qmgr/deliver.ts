@@ -1,5 +1,5 @@
 /** What an agent is told of a delivery. Pure. */
-import type { Deliver } from "../../ipc/messages.ts";
+import type { Deliver, DeliverClient } from "../../ipc/messages.ts";
 import type { Entry } from "./destination.ts";
 import type { Client, Envelope } from "../../mail/envelope.ts";
 import type { ActiveMessage } from "./message.ts";
@@ -28,7 +28,7 @@ export function describe(job: number, entry: Entry): Deliver {
     ...(envelope.body === undefined ? {} : { body: envelope.body }),
     ...(envelope.tlsOptional === undefined ? {} : { tlsOptional: envelope.tlsOptional }),
     ...(envelope.dialect === undefined ? {} : { dialect: envelope.dialect }),
-    ...(isStrangers(envelope) ? { client: envelope.client.address } : {}),
+    ...(isStrangers(envelope) ? { client: clientOf(envelope) } : {}),
     ...(isBrief(message) ? { brief: true as const } : {}),
   };
   return told;
@@ -36,6 +36,10 @@ export function describe(job: number, entry: Entry): Deliver {
 
 function isStrangers(envelope: Envelope): envelope is Envelope & { readonly client: Client } {
   return envelope.client !== undefined && envelope.client.user === undefined;
+}
+
+function clientOf({ client: { address, helo } }: { readonly client: Client }): DeliverClient {
+  return { address, helo };
 }
 
 /** One recipient, first try, no report of success asked for: when it is sent, the file goes, and needs no record. */

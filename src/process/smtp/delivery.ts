@@ -62,9 +62,8 @@ export class Delivery {
     this.#job = job;
     this.#lane = lane;
     this.#log = log;
-    const isOurs = lane.dkim !== undefined && (job.client === undefined || lane.isTrusted(job.client));
-    const keys = isOurs ? lane.dkim : undefined;
-    this.#preparation = new Preparation(content, lane.settings.content, job.smtputf8 === true, keys);
+    const sign = lane.signing?.for(job, content);
+    this.#preparation = new Preparation(content, lane.settings.content, job.smtputf8 === true, sign);
     this.#hooks = hooks;
     this.#signal = signal;
     this.#left = job.recipients;

@@ -10,6 +10,7 @@ import type { Content } from "../../spool/file.ts";
 import { RelaxedBodyHash } from "./dkim-body.ts";
 import type { DkimKeys } from "./dkim-keys.ts";
 import { type Signer, signatures } from "./dkim-sign.ts";
+import { behind } from "./headed.ts";
 
 const BLOCK_BYTES = 128 * 1024;
 const MAX_HEADER = 1024 * 1024; // one that does not end before is not signed
@@ -57,22 +58,4 @@ function endOfHeader(bytes: Buffer, from: number): number {
 
 function piecesOf({ bytes, chunks }: Content): Iterable<Buffer> | AsyncIterable<Buffer> {
   return bytes === undefined ? chunks(BLOCK_BYTES, true) : [bytes];
-}
-
-function behind(head: Buffer, content: Content): Content {
-  const { bytes } = content;
-  const whole = bytes === undefined ? undefined : Buffer.concat([head, bytes]);
-  return {
-    length: head.length + content.length,
-    ...(whole === undefined ? {} : { bytes: whole }),
-    async *chunks(sizeBytes, reuse) {
-      if (whole !== undefined) {
-        yield whole;
-        return;
-      }
-      yield head;
-      yield* content.chunks(sizeBytes, reuse);
-    },
-    close: () => content.close(),
-  };
 }

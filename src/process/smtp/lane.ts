@@ -1,18 +1,19 @@
 /** What all deliveries of one transport share. */
 import type { Log } from "../../base/log.ts";
-import { networkMatcher } from "../../config/match.ts";
 import type { Tables } from "../../config/tables.ts";
 import type { TlsOutcome } from "../../mail/tls-report.ts";
 import { Dns } from "../../dns/dns.ts";
 import { ConnectionCache } from "./connection-cache.ts";
 import { Connector } from "./connector.ts";
 import { DiscardedKeywords } from "./discarded-keywords.ts";
+import { ArcSealer } from "./arc.ts";
 import { DkimKeys } from "./dkim-keys.ts";
 import { Logins } from "./logins.ts";
 import { MtaSts } from "./mta-sts.ts";
 import type { OfflineList } from "./offline-list.ts";
 import { type Host, Router } from "./route.ts";
 import type { Settings } from "./settings.ts";
+import { Signing } from "./signing.ts";
 import { Sources } from "./sources.ts";
 import { StsStore } from "./sts-store.ts";
 import { TlsPlanner } from "./tls-planner.ts";
@@ -29,8 +30,7 @@ export interface Lane {
   readonly sources: Sources;
   readonly logins: Logins;
   readonly discarded: DiscardedKeywords;
-  readonly dkim: DkimKeys | undefined; // absent: nothing is signed
-  readonly isTrusted: (address: string) => boolean; // a client of ours
+  readonly signing: Signing | undefined; // absent: nothing is signed
 }
 
 /** What all lanes share. */
@@ -61,7 +61,12 @@ export function createLane(settings: Settings, around: Surroundings): Lane {
     sources: new Sources(settings.source, tables, log),
     logins: new Logins(settings.login, tables),
     discarded: new DiscardedKeywords(settings.discard, settings.discardByAddress, tables),
-    dkim: settings.dkim.maps.length === 0 ? undefined : new DkimKeys(settings.dkim, tables),
-    isTrusted: networkMatcher(settings.networks),
+    signing: signingOf(settings, dns, tables, log),
   };
+}
+
+function signingOf({ dkim, arc, networks }: Settings, dns: Dns, tables: Tables, log: Log): Signing | undefined {
+  const keys = dkim.maps.length === 0 ? undefined : new DkimKeys(dkim, tables);
+  const sealer = arc.domain === "" ? undefined : new ArcSealer(arc, dns, log);
+  return keys === undefined && sealer === undefined ? undefined : new Signing(keys, sealer, networks);
 }

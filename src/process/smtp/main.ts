@@ -24,14 +24,14 @@
  * FILES
  *   active/ID                 the message; attempt records are appended by the skeleton
  *   smtp_sasl_password_maps   logins; not used while others than their owner can read them
- *   dkim_key_directory        keys that sign, as dkim_sign_maps says; nor are they
+ *   dkim_key_directory        keys of DKIM and ARC; nor are they
  *   state/tlsrpt/             how TLS went, for tlsrpt
  *   state/mta-sts/DOMAIN      the MTA-STS policy of a domain, one JSON object
  *
  * PARAMETERS
- *   relayhost, fallback_relay, dns_servers, inet_protocols, sender_dependent_source_pool_maps, dkim_*, mynetworks,
- *   disable_mime_output_conversion, smtp_*; see docs/parameters.md. A transport declared on smtp takes its own NAME_*
- *   for each smtp_*; for LMTP it is lmtp_*, and smtp_* is not looked at.
+ *   relayhost, fallback_relay, dns_servers, inet_protocols, sender_dependent_source_pool_maps, dkim_*, arc_*,
+ *   mynetworks, disable_mime_output_conversion, smtp_*; see docs/parameters.md. A transport declared on smtp takes its
+ *   own NAME_* for each smtp_*; for LMTP it is lmtp_*, and smtp_* is not looked at.
  *
  * BUGS
  *   A message without MIME fields whose 8-bit text is converted is said to be in an unknown character set.

@@ -6,8 +6,6 @@
 import { isAscii } from "node:buffer";
 import { ScesError } from "../../base/errors.ts";
 import type { Content } from "../../spool/file.ts";
-import { signed } from "./dkim.ts";
-import type { DkimKeys } from "./dkim-keys.ts";
 import type { Features } from "./features.ts";
 import { hasLongLine, LineBreaker } from "./long-lines.ts";
 import { MalformedMime } from "./mime-walk.ts";
@@ -38,20 +36,23 @@ export interface PreparationOptions {
   readonly lineLimit: number; // bytes without CRLF; 0: none
 }
 
+/** Puts fields in front of a message as it goes out. */
+export type Sign = (content: Content) => Promise<Content>;
+
 /** The same message for one server after the other: made anew only when the next one wants another form. */
 export class Preparation {
   readonly #content: Content;
   readonly #options: PreparationOptions;
   readonly #mayHaveUtf8Header: boolean;
-  readonly #keys: DkimKeys | undefined;
+  readonly #sign: Sign | undefined;
   #last: { readonly wants: Wants; readonly outgoing: Outgoing } | undefined;
 
-  /** `mayHaveUtf8Header`: its sender asked for SMTPUTF8. `keys`: it is to be signed, if there is one for it. */
-  constructor(content: Content, options: PreparationOptions, mayHaveUtf8Header: boolean, keys: DkimKeys | undefined) {
+  /** `mayHaveUtf8Header`: its sender asked for SMTPUTF8. `sign`: behind every conversion. */
+  constructor(content: Content, options: PreparationOptions, mayHaveUtf8Header: boolean, sign: Sign | undefined) {
     this.#content = content;
     this.#options = options;
     this.#mayHaveUtf8Header = mayHaveUtf8Header;
-    this.#keys = keys;
+    this.#sign = sign;
   }
 
   /** A promise only where the message has to be read first. It rejects with FILE_DAMAGED, SPOOL_IO, KEY_UNUSABLE. */
@@ -63,15 +64,15 @@ export class Preparation {
       return last.outgoing;
     const wants = { sevenBit, asciiHeader, lineLimit: this.#options.lineLimit };
     const outgoing = prepare(this.#content, wants);
-    if (outgoing instanceof Promise || this.#keys !== undefined) return this.#finish(wants, outgoing, this.#keys);
+    if (outgoing instanceof Promise || this.#sign !== undefined) return this.#finish(wants, outgoing);
     return this.#keep(wants, outgoing);
   }
 
-  async #finish(wants: Wants, converted: Outgoing | Promise<Outgoing>, keys: DkimKeys | undefined): Promise<Outgoing> {
+  async #finish(wants: Wants, converted: Outgoing | Promise<Outgoing>): Promise<Outgoing> {
     const outgoing = await converted;
     const isToGo = !outgoing.hasUtf8Header && outgoing.unconvertible === undefined;
-    if (keys === undefined || !isToGo) return this.#keep(wants, outgoing);
-    return this.#keep(wants, { ...outgoing, content: await signed(outgoing.content, keys) });
+    if (this.#sign === undefined || !isToGo) return this.#keep(wants, outgoing);
+    return this.#keep(wants, { ...outgoing, content: await this.#sign(outgoing.content) });
   }
 
   #keep(wants: Wants, outgoing: Outgoing): Outgoing {

@@ -10,6 +10,7 @@ import type { CacheLimits } from "./connection-cache.ts";
 import type { DnsOptions } from "../../dns/dns.ts";
 import { dnsOptions } from "../../dns/options.ts";
 import type { LoginOptions } from "./logins.ts";
+import type { ArcOptions } from "./arc.ts";
 import type { DkimOptions } from "./dkim-keys.ts";
 import type { PreparationOptions } from "./outgoing.ts";
 import type { RouteOptions } from "./route.ts";
@@ -50,6 +51,7 @@ export interface Settings {
   readonly discard: readonly string[]; // EHLO keywords not to be heeded
   readonly discardByAddress: readonly TableSpec[]; // the same, of one server
   readonly dkim: DkimOptions;
+  readonly arc: ArcOptions;
   readonly networks: readonly string[]; // ours
 }
 
@@ -121,6 +123,13 @@ export function settingsOf(config: Config, agent: Agent | undefined): Settings {
     },
     throttles: config.throttles,
     dkim: { maps: agent === "lmtp" ? [] : config.dkim_sign_maps, directory: config.dkim_key_directory },
+    arc: {
+      domain: agent === "lmtp" ? "" : config.arc_sign_domain,
+      selector: config.arc_sign_selector,
+      directory: config.dkim_key_directory,
+      ownName: config.myhostname,
+      timeoutMs: config.smtp_dns_timeout,
+    },
     networks: config.mynetworks,
     chunkLimit: config.smtp_chunking_size_limit,
     discard: config.smtp_discard_ehlo_keywords,
