@@ -1,7 +1,7 @@
 /** Deliveries without the processes around them: the SMTP client alone against a destination server. */
 import { memoryLog } from "../../src/base/log.ts";
 import { testConfig } from "../../src/config/load.ts";
-import type { Deliver, DeliverRecipient } from "../../src/ipc/messages.ts";
+import type { Deliver, DeliverRecipient, RemoteFault } from "../../src/ipc/messages.ts";
 import type { Attempt } from "../../src/mail/attempt.ts";
 import type { TranscriptRecord } from "../../src/mail/transcript.ts";
 import { createDeliverer, type Deliverer, type DelivererOptions } from "../../src/process/smtp/deliverer.ts";
@@ -18,6 +18,7 @@ export interface Letter {
 export interface Result {
   readonly attempts: readonly Attempt[];
   readonly fault: string | undefined;
+  readonly remoteFaults: readonly RemoteFault[];
   readonly damaged: string | undefined;
   readonly transcript: TranscriptRecord | undefined;
   readonly dots: number; // how often the final dot was announced
@@ -62,8 +63,8 @@ export function agent(
       };
       const delivery = deliveryOf(job, nexthop, letter);
       const done = await deliverer.deliver(delivery, hooks, letter.signal ?? new AbortController().signal);
-      const { results: attempts, fault, damaged, transcript } = done;
-      return { attempts, fault, damaged, transcript, dots };
+      const { results: attempts, fault, remoteFaults = [], damaged, transcript } = done;
+      return { attempts, fault, remoteFaults, damaged, transcript, dots };
     },
     async [Symbol.asyncDispose]() {
       deliverer.stop();

@@ -36,6 +36,32 @@ test("a host that is marked is passed over; if all are, the recipient is put off
   expect((await smtp.send(nexthop)).attempts).toMatchObject([{ outcome: "sent" }]);
 });
 
+test.each([
+  ["refuses to talk", { greeting: "554 5.3.2 no" }, "noaccess"],
+  ["never greets", { greeting: { reply: "", end: "hang" } }, "noaccess"],
+  ["hangs up on the greeting", { greeting: { reply: "", end: "close" } }, "noaccess"],
+  ["hangs up on EHLO", { ehlo: { reply: "", end: "close" } }, "lost"],
+  ["hangs up on RCPT", { rcpt: { reply: "", end: "close" } }, "lost"],
+  ["falls silent after DATA", { data: { reply: "", end: "hang" } }, "timeout"],
+  ["puts the recipient off", { rcpt: "450 4.2.0 later" }, undefined],
+  ["refuses the sender", { mail: "550 5.7.1 no" }, undefined],
+] as const)("a server that %s is reported by its address, if it is to blame", async (_, answers, type) => {
+  await using sink = await destination(answers);
+  await using smtp = agent({ smtp_helo_timeout: "100ms", smtp_data_init_timeout: "100ms" });
+  const { attempts, remoteFaults } = await smtp.send(`[127.0.0.1]:${sink.port}`);
+  if (type === undefined) expect(remoteFaults).toEqual([]);
+  else {
+    const why = attempts[0]?.text;
+    expect(remoteFaults).toEqual([{ address: "127.0.0.1", port: sink.port, host: "127.0.0.1", type, why }]);
+  }
+});
+
+test("trouble on our side is no fault of the server's", async () => {
+  await using sink = await destination();
+  await using smtp = agent({ smtp_bind_address: "192.0.2.77" });
+  expect((await smtp.send(`[127.0.0.1]:${sink.port}`)).remoteFaults).toEqual([]);
+});
+
 test("a real attempt at one next hop counts, though the next one is marked", async () => {
   await using sink = await destination({ greeting: "421 4.3.2 busy" });
   await using smtp = agent();
