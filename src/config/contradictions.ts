@@ -95,10 +95,17 @@ function* relaying(config: Config): Generator<Contradiction> {
       yield error("virtual_alias_domains", `${domain} is in mydestination too: take it out of one of them`);
     }
   }
-  for (const hop of splitList(config.relayhost)) yield* relayToSelf(config, hop);
+  for (const name of ["relayhost", "smtp_fallback_relay"] as const) {
+    for (const hop of splitList(config[name])) yield* relayToSelf(config, name, hop);
+  }
+  for (const name of ["relay_transport", "default_transport"] as const) {
+    const { transport, nexthop } = config[name];
+    if (config.agentOf(transport) !== "smtp") continue; // elsewhere it is no host
+    for (const hop of splitList(nexthop)) yield* relayToSelf(config, name, hop);
+  }
 }
 
-function* relayToSelf(config: Config, hop: string): Generator<Contradiction> {
+function* relayToSelf(config: Config, name: ParameterName, hop: string): Generator<Contradiction> {
   const relay = /^\[?([^\]:]+|[^\]]*)\]?(?::(\d+))?$/.exec(hop);
   if (relay === null) return;
   const port = Number(relay[2] ?? config.smtp_tcp_port);
@@ -109,7 +116,7 @@ function* relayToSelf(config: Config, hop: string): Generator<Contradiction> {
     const isOurs = own.includes(relayName) && (endpoint.host === "" || own.includes(endpoint.host));
     const isSameHost = relayName === endpoint.host || isOurs;
     if (endpoint.port === port && port !== 0 && isSameHost) {
-      yield error("relayhost", `${hop} is this mail system itself (${text}): mail would go round in circles`);
+      yield error(name, `${hop} is this mail system itself (${text}): mail would go round in circles`);
       return;
     }
   }

@@ -65,7 +65,8 @@ function converse(
     const [verb = ""] = line.split(" ", 1);
     const address = /<([^>]*)>/.exec(line)?.[1] ?? "";
     if (verb === "LHLO") {
-      say(options.lhlo ?? `250-lmtp.test\r\n${pipelining ? "250-PIPELINING\r\n" : ""}250 ENHANCEDSTATUSCODES`);
+      const offers = pipelining ? "250-PIPELINING\r\n250-CHUNKING\r\n" : ""; // as Dovecot's
+      say(options.lhlo ?? `250-lmtp.test\r\n${offers}250 ENHANCEDSTATUSCODES`);
     } else if (verb === "MAIL") {
       from = address;
       accepted = [];
