@@ -51,12 +51,18 @@ function strongest(records: readonly TlsaRecord[]): readonly TlsaRecord[] {
   );
 }
 
+export type DaneMatch = "match" | "other name" | "other key";
+
 /** Whether the server is the one of these records. `isNamed`: its certificate has one of the names it may have. */
-export function isDaneMatch(
-  records: readonly TlsaRecord[],
-  certificate: X509Certificate,
-  isNamed: boolean,
-): "match" | "other name" | "other key" {
+export function daneMatch(records: readonly TlsaRecord[], certificate: X509Certificate, isNamed: boolean): DaneMatch {
+  try {
+    return match(records, certificate, isNamed);
+  } catch {
+    return "other key"; // somewhere in the chain is a key of a kind that the runtime does not know
+  }
+}
+
+function match(records: readonly TlsaRecord[], certificate: X509Certificate, isNamed: boolean): DaneMatch {
   if (records.some((record) => record.usage === THIS_KEY && stands(record, certificate))) return "match";
   const authorities = records.filter((record) => record.usage === AUTHORITY);
   if (authorities.length === 0 || !leadsTo(authorities, certificate)) return "other key";

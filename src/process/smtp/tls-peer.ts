@@ -5,7 +5,7 @@ import type { TLSSocket } from "node:tls";
 import { clean } from "../../base/text.ts";
 import type { TlsPeer } from "../../mail/attempt.ts";
 import type { TlsFailureType } from "../../mail/tls-report.ts";
-import { isDaneMatch } from "./dane.ts";
+import { daneMatch } from "./dane.ts";
 import type { TlsTerms } from "./tls-terms.ts";
 
 export interface Handshake {
@@ -24,7 +24,7 @@ export function assess(socket: TLSSocket, terms: TlsTerms): Handshake {
   const bits = cipherBits(cipher.name);
   const certificate = socket.getPeerX509Certificate();
   const hasName = certificate !== undefined && terms.names.some((name) => isNamed(certificate, name, terms));
-  const dane = certificate === undefined ? "other key" : isDaneMatch(terms.tlsa ?? [], certificate, hasName);
+  const dane = certificate === undefined ? "other key" : daneMatch(terms.tlsa ?? [], certificate, hasName);
   const isTrusted = terms.level === "dane" ? dane !== "other key" : certificate !== undefined && socket.authorized;
   const isVerified = terms.level === "dane" ? dane === "match" : isTrusted && hasName;
   const isWanted = terms.names.length > 0 || terms.tlsa !== undefined;
