@@ -250,7 +250,10 @@ describe("XOAUTH2", () => {
   test.each([
     ["fails", "echo secret; echo cannot renew >&2; exit 3", /exit status 3: cannot renew$/],
     ["prints nothing", "true", /no token on its first line$/],
-    ["takes too long", "exec sleep 5", /took too long$/],
+    ["takes too long", "sleep 5", /took too long$/],
+    ["is killed", "kill -9 $$", /SIGKILL$/],
+    ["says too much", "yes", /says too much$/],
+    ["prints JSON that is none", "echo '{secret'", /its JSON cannot be read$/],
   ])("a command that %s puts the mail off", async (_, output, reason) => {
     const { attempt, log } = await login(
       offers,

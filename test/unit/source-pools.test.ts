@@ -43,10 +43,16 @@ describe("smtp_source_pools", () => {
   });
 
   test("sces check warns of addresses that the machine does not have", () => {
-    const config = testConfig({ smtp_source_pools: "a: 127.0.0.9, 198.51.100.1", smtp_bind_address: "198.51.100.2" });
+    const config = testConfig({
+      smtp_source_pools: "a: 127.0.0.9, 198.51.100.1",
+      smtp_bind_address: "198.51.100.2",
+      transports: "slow:smtp",
+      slow_bind_address: "198.51.100.3",
+    });
     expect([...checkSourceAddresses(config)].map(({ severity, text }) => `${severity}: ${text}`)).toEqual([
       "warning: smtp_bind_address: 198.51.100.2 is not an address of this machine: add it, or name another",
       "warning: smtp_source_pools: 198.51.100.1 is not an address of this machine: add it, or name another",
+      "warning: slow_bind_address: 198.51.100.3 is not an address of this machine: add it, or name another",
     ]);
   });
 });

@@ -9,6 +9,7 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { once } from "node:events";
 import { errnoOf, messageOf } from "../../base/errors.ts";
+import { killGroup } from "../../base/kill-group.ts";
 import type { User } from "../../base/user.ts";
 
 export interface CommandOptions {
@@ -117,15 +118,6 @@ class Output {
     }, OUTPUT_GRACE_MS);
     await this.#ended;
     clearTimeout(grace);
-  }
-}
-
-function killGroup(child: Child): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, "SIGKILL");
-  } catch {
-    child.kill("SIGKILL"); // before it has a group of its own, or gone
   }
 }
 

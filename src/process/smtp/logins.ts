@@ -60,8 +60,12 @@ export class Logins {
       if (why !== undefined) throw new ScesError("TABLE_UNREADABLE", `smtp_sasl_password_maps: ${why}`);
     }
     const ownKeys = this.#options.bySender && sender !== "" ? [sender, `@${domainOf(sender)}`] : [];
-    const found = [ownKeys, [host], [nexthop]].flatMap((keys) => this.#maps.lookup(keys) ?? [])[0];
-    return found === undefined ? undefined : this.#login(found.value);
+    // One after the other, since a table of patterns sees only the first key of a lookup.
+    for (const keys of [ownKeys, [host], [nexthop]]) {
+      const found = this.#maps.lookup(keys);
+      if (found !== undefined) return this.#login(found.value);
+    }
+    return undefined;
   }
 
   #login(value: string): Login {
