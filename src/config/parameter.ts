@@ -9,6 +9,7 @@ export interface Parameter<T> {
   readonly listener?: string; // another default for the submission listeners
   readonly macros?: readonly string[]; // names that $name leaves alone: whoever reads the value has them
   readonly lmtp?: string; // another default of an smtp_ parameter for transports on lmtp
+  readonly relay?: string; // another default for the transport relay, whatever is set for smtp
   readonly isTemplate?: true; // `$name` in it is for the program: it is not expanded when main.cf is read
 }
 
@@ -24,7 +25,7 @@ export interface Known {
 // biome-ignore lint/suspicious/noExplicitAny: rows of every type stand in one table
 export type Section = Readonly<Record<string, Parameter<any>>>;
 
-type Extra<T> = Pick<Parameter<T>, "compute" | "listener" | "lmtp" | "macros" | "isTemplate">;
+type Extra<T> = Pick<Parameter<T>, "compute" | "listener" | "lmtp" | "relay" | "macros" | "isTemplate">;
 
 /** One row. */
 export function row<T>(kind: Kind<T>, fallback: string, doc: string, extra: Extra<T> = {}): Parameter<T> {

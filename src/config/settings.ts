@@ -47,6 +47,8 @@ export function findText(settings: Settings, view: View, name: string): Found | 
   // What is set for SMTP is meant for other hosts' servers on the Internet, not for a mailbox server of one's own.
   const isOfLmtp = view.kind === "transport" && view.transport.agent === "lmtp" && name.startsWith("smtp_");
   if (isOfLmtp && parameter !== undefined) return { key: "", text: parameter.lmtp ?? parameter.default };
+  const isOfRelay = view.kind === "transport" && view.transport.name === "relay";
+  if (isOfRelay && parameter?.relay !== undefined) return { key: "", text: parameter.relay };
   const plain = settings.written.get(name);
   if (plain !== undefined) return { key: name, text: plain };
   if (parameter === undefined) return undefined;

@@ -41,7 +41,7 @@ describe("a command", () => {
 
   test("that is late is killed with all that it has started", async () => {
     const file = join(folder(), "pid");
-    const ended = await run(`sleep 1000 & echo $! > ${file}; wait`, { timeoutMs: 500 });
+    const ended = await run(`sleep 1000 & echo $! > ${file}; wait`, { timeoutMs: 2000 });
     expect(ended.kind).toBe("timeout");
     const pid = Number(readFileSync(file, "utf8"));
     await until("its child to end", () => !isAlive(pid));

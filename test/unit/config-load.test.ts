@@ -196,6 +196,13 @@ describe("a transport", () => {
     ]);
   });
 
+  test("relay has the settings of smtp but for the fallback relay", () => {
+    const some = testConfig({ fallback_relay: "[far.test]", smtp_tls_security_level: "encrypt" });
+    expect(some.forTransport("relay")).toMatchObject({ smtp_tls_security_level: "encrypt", smtp_fallback_relay: "" });
+    expect(some.forTransport("smtp").smtp_fallback_relay).toBe("[far.test]");
+    expect(testConfig({ relay_fallback_relay: "[x.test]" }).forTransport("relay").smtp_fallback_relay).toBe("[x.test]");
+  });
+
   test("is known by its agent", () => {
     expect([config.agentOf("slow"), config.agentOf("maildir"), config.agentOf("fast")]).toEqual([
       "smtp",

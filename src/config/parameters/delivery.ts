@@ -171,8 +171,9 @@ export const smtpClient = {
     "$fallback_relay",
     `
     Next hops that are tried when a destination is not found, or all its hosts have failed for now. Empty: the mail is
-    returned, or put off. LMTP has none but lmtp_fallback_relay.`,
-    { lmtp: "" },
+    returned, or put off. LMTP has none but lmtp_fallback_relay, and the transport relay none but relay_fallback_relay:
+    mail for our relay_domains could come back from there.`,
+    { lmtp: "", relay: "" },
   ),
   smtp_tcp_port: row(
     integer(1, 65_535),

@@ -84,7 +84,7 @@ async function feed(stdin: Writable, input: AsyncIterable<Buffer>): Promise<void
   });
   for await (const chunk of input) {
     if (!isOpen) return;
-    if (!stdin.write(chunk)) await Promise.race([once(stdin, "drain"), closed]);
+    if (!stdin.write(chunk)) await Promise.race([new Promise((resolve) => stdin.once("drain", resolve)), closed]);
   }
   if (isOpen) stdin.end();
 }
