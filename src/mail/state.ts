@@ -13,6 +13,7 @@ export interface RecipientState {
    */
   readonly status: "waiting" | "sent" | "failed" | "expanded";
   readonly attempts: number; // real attempts so far
+  readonly suspensions: number; // times that it was put off untried since the last of them
   readonly last?: Attempt; // the newest record
   readonly next?: number; // ms, when due; absent: never deferred
   readonly since?: number; // ms, when that was decided
@@ -38,6 +39,7 @@ export interface MessageState {
 interface Draft {
   status: RecipientState["status"];
   attempts: number;
+  suspensions: number;
   last?: Attempt;
   next?: number;
   since?: number;
@@ -52,6 +54,7 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
   const recipients: Draft[] = envelope.recipients.map(() => ({
     status: "waiting",
     attempts: 0,
+    suspensions: 0,
     scheduled: false,
     warnedMs: 0,
     settled: [],
@@ -82,6 +85,7 @@ export function foldJournal(envelope: Envelope, records: readonly JournalRecord[
         }
         recipient.attempts = Math.max(recipient.attempts, record.attempt);
         if (recipient.status !== "waiting") break; // decided is decided
+        recipient.suspensions = record.suspended ? recipient.suspensions + 1 : 0;
         recipient.last = record;
         if (record.outcome === "sent") recipient.status = "sent";
         else if (record.outcome === "deferred") firstDeferred ??= record.time;

@@ -67,8 +67,10 @@ export class RetryRules {
       lateMs: this.#config.queue_run_delay,
     };
     const plan = profile.plan(planned === undefined ? soFar : { ...soFar, planned }, chance);
-    // A suspension's end is not waited for any longer than it lasts.
-    const due = last?.until === undefined ? plan.due : Math.min(plan.due, Math.max(last.until, now));
+    // A suspension's end is not waited for any longer than it lasts, but for once: what is dead for longer would
+    // otherwise have all its mail come and go each time.
+    const until = state.suspensions === 1 ? last?.until : undefined;
+    const due = until === undefined ? plan.due : Math.min(plan.due, Math.max(until, now));
     if (isStrict && due > expiry) return { isOver: true, isEarly: true };
     return { ...plan, due: Math.min(due, expiry), isOver: false };
   }

@@ -31,7 +31,16 @@ function mail(extra: Partial<Envelope> = {}): Envelope {
 }
 
 function state(extra: Partial<RecipientState> = {}): RecipientState {
-  return { status: "waiting", attempts: 1, last: error, scheduled: false, warnedMs: 0, settled: [], ...extra };
+  return {
+    status: "waiting",
+    attempts: 1,
+    suspensions: 0,
+    last: error,
+    scheduled: false,
+    warnedMs: 0,
+    settled: [],
+    ...extra,
+  };
 }
 
 describe("without profiles", () => {
@@ -53,9 +62,12 @@ describe("without profiles", () => {
   });
 
   test("a recipient that was not tried is due when the suspension ends, if not before", () => {
-    const suspended = state({ last: { ...error, suspended: true, until: 20 * MINUTE } });
+    const suspended = state({ suspensions: 1, last: { ...error, suspended: true, until: 20 * MINUTE } });
     expect(rules.after(mail(), 0, suspended, 0, 19 * MINUTE, 0)).toMatchObject({ due: 20 * MINUTE });
     expect(rules.after(mail(), 0, suspended, 0, MINUTE, 0)).toMatchObject({ due: 6 * MINUTE });
+    // The second time in a row it follows its schedule: its destination is dead for longer.
+    const again = { ...suspended, suspensions: 2 };
+    expect(rules.after(mail(), 0, again, 0, 19 * MINUTE, 0)).toMatchObject({ due: 38 * MINUTE });
   });
 
   test("with expire_early it is over when the next attempt would come too late", () => {

@@ -16,6 +16,7 @@ export interface ActiveRecipient extends RecipientState {
   readonly index: number;
   status: RecipientState["status"];
   attempts: number;
+  suspensions: number;
   last?: Attempt;
   /** In this round: to be tried; not before its time; its time is over; set aside, for others are in line before; or not to be
    *  tried at all, by an administrator's word. */
@@ -79,7 +80,7 @@ export class ActiveMessage {
     this.recipients = envelope.recipients.map((_, index) => {
       const known = state?.recipients[index];
       return known === undefined
-        ? { index, status: "waiting", attempts: 0, scheduled: false, warnedMs: 0, settled: [], ...DUE }
+        ? { index, status: "waiting", attempts: 0, suspensions: 0, scheduled: false, warnedMs: 0, settled: [], ...DUE }
         : { ...known, index, ...DUE };
     });
     const own = this.recipients.filter(({ status }) => status !== "expanded");
@@ -91,6 +92,7 @@ export class ActiveMessage {
     const recipient = this.recipients[attempt.recipient];
     if (recipient === undefined || recipient.status !== "waiting") return;
     recipient.attempts = Math.max(recipient.attempts, attempt.attempt);
+    recipient.suspensions = attempt.suspended ? recipient.suspensions + 1 : 0;
     recipient.last = attempt;
     if (attempt.outcome === "sent") recipient.status = "sent";
     else if (attempt.outcome === "deferred") this.firstDeferredMs ??= attempt.time;
