@@ -2,6 +2,7 @@
  * The command of a transport on pipe, as a list of arguments: no shell sees it. White space divides; an argument with
  * white space in it stands in braces. `${name}` stands for something of the message; each stays within its argument.
  */
+import { splitOutsideBraces, withoutBraces } from "./braces.ts";
 import { shown, ValueError, type Kind } from "./values.ts";
 
 /** What may be asked of a recipient; an argument with one of these is repeated for each recipient. */
@@ -20,7 +21,7 @@ export const commandLine: Kind<readonly Argument[]> = {
   name: "command",
   takes: `program with its whole path, and arguments; in them ${MACROS.map((macro) => `\${${macro}}`).join(", ")}`,
   parse(text) {
-    const words = splitWords(text);
+    const words = splitOutsideBraces(text, /\s/).map(withoutBraces);
     const [program] = words;
     if (program !== undefined && !program.startsWith("/")) {
       throw new ValueError(`bad command: ${shown(program)} (the program needs its whole path)`);
@@ -32,24 +33,6 @@ export const commandLine: Kind<readonly Argument[]> = {
 /** As it would be written. */
 export function programOf(command: readonly Argument[]): string {
   return command[0]?.parts.filter((part) => typeof part === "string").join("") ?? "";
-}
-
-function splitWords(text: string): string[] {
-  const words: string[] = [];
-  let word = "";
-  let depth = 0;
-  for (const char of text.trim()) {
-    if (char === "{") depth++;
-    if (char === "}" && --depth < 0) throw new ValueError(`bad command: ${shown(text)} ("}" without "{")`);
-    if (depth > 0 || !/\s/.test(char)) word += char;
-    else if (word !== "") {
-      words.push(word);
-      word = "";
-    }
-  }
-  if (depth > 0) throw new ValueError(`bad command: ${shown(text)} ("{" without "}")`);
-  if (word !== "") words.push(word);
-  return words.map((each) => /^\{(.*)\}$/s.exec(each)?.[1]?.trim() ?? each);
 }
 
 function parseArgument(word: string): Argument {

@@ -3,6 +3,7 @@
  * read by whoever looks things up (tables.ts).
  */
 import { isAbsolute, resolve } from "node:path";
+import { splitOutsideBraces, withoutBraces } from "./braces.ts";
 import { shown, ValueError, type Kind } from "./values.ts";
 
 /** In files: texthash, regexp, pcre, cidr, and aliases (aliases(5): `name: value`). In main.cf itself: inline, static. */
@@ -21,7 +22,7 @@ const COMPILED = new Set(["hash", "btree", "lmdb", "cdb", "dbm", "sdbm"]);
 export const maps: Kind<readonly TableSpec[]> = {
   name: "tables",
   takes: `list of tables, type:name, the types being ${TABLE_TYPES.join(", ")}`,
-  parse: (text, directory) => Object.freeze(splitTables(text).map((item) => parseTable(item, directory))),
+  parse: (text, directory) => Object.freeze(splitOutsideBraces(text).map((item) => parseTable(item, directory))),
 };
 
 /** One table. Throws ValueError. */
@@ -47,27 +48,4 @@ export function tableName({ type, name }: TableSpec): string {
 
 function isTableType(type: string): type is TableType {
   return (TABLE_TYPES as readonly string[]).includes(type);
-}
-
-/** Commas and white space divide, but not within braces. */
-export function splitTables(text: string): string[] {
-  const items: string[] = [];
-  let item = "";
-  let depth = 0;
-  for (const char of text) {
-    if (char === "{") depth++;
-    if (char === "}" && --depth < 0) throw new ValueError(`bad table: ${shown(text)} ("}" without "{")`);
-    if (depth > 0 || !/[\s,]/.test(char)) item += char;
-    else if (item !== "") {
-      items.push(item);
-      item = "";
-    }
-  }
-  if (depth > 0) throw new ValueError(`bad table: ${shown(text)} ("{" without "}")`);
-  if (item !== "") items.push(item);
-  return items;
-}
-
-export function withoutBraces(text: string): string {
-  return /^\{(.*)\}$/s.exec(text)?.[1]?.trim() ?? text;
 }

@@ -2,7 +2,8 @@
  * The smtpd_*_restrictions: lists of words that are worked off in their order until one of them decides. A list is
  * read once, here; what the words do is in process/smtpd/restrict/.
  */
-import { parseTable, splitTables, type TableSpec } from "./maps.ts";
+import { splitOutsideBraces } from "./braces.ts";
+import { parseTable, type TableSpec } from "./maps.ts";
 import { parseZone, type Zone } from "./dnsbl-zone.ts";
 import {
   ABSENT_WORDS,
@@ -32,7 +33,7 @@ export function restrictions(bare?: WordWith<"table">): Kind<readonly Restrictio
   return {
     name: "restrictions",
     takes: "list of restrictions, divided by commas or white space, with their tables and zones",
-    parse: (text, directory) => Object.freeze([...readRestrictions(splitTables(text), directory, bare)]),
+    parse: (text, directory) => Object.freeze([...readRestrictions(splitOutsideBraces(text), directory, bare)]),
   };
 }
 

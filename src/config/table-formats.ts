@@ -3,7 +3,8 @@
  * understood is a problem of its own; the rest of the table holds.
  */
 import { networkMatcher } from "./match.ts";
-import { splitTables, type TableType, withoutBraces } from "./maps.ts";
+import { splitOutsideBraces, withoutBraces } from "./braces.ts";
+import type { TableType } from "./maps.ts";
 import { shown, ValueError } from "./values.ts";
 
 export interface TableProblem {
@@ -73,7 +74,7 @@ function textTable(text: string, format: RegExp, shape: string): Table {
 function inlineTable(text: string): Table {
   const entries = new Map<string, string>();
   const problems: TableProblem[] = [];
-  for (const item of splitTables(text.replaceAll(/\s*=\s*/g, "="))) {
+  for (const item of splitOutsideBraces(text.replaceAll(/\s*=\s*/g, "="))) {
     const match = /^([^=]+)=(.*)$/s.exec(withoutBraces(item));
     if (match === null) problems.push({ line: 0, text: `no key=value: ${shown(item)}` });
     else entries.set((match[1] ?? "").trim().toLowerCase(), (match[2] ?? "").trim());
