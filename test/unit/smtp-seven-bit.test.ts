@@ -135,6 +135,12 @@ Content-Type: text/html
     expect(convert("Content-Transfer-Encoding: 8bit\r\n\r\nplain\r\n")).toBeUndefined();
   });
 
+  test("not a byte of what is signed is touched", () => {
+    const signed = "--b\r\nContent-Transfer-Encoding: 8bit\r\n\r\nplain\r\n--b\r\n\r\nsignature\r\n--b--\r\n";
+    const message = `Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\n\u00fc\r\n--a\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n${signed}--a--\r\n`;
+    expect(convert(message)).toContain(signed);
+  });
+
   test("long lines get soft line breaks, and blanks at line ends survive", () => {
     const line = `${"\u00fc".repeat(100)} \t`;
     const text = convert(`Content-Type: text/plain; charset=utf-8\r\n\r\n${line}\r\nb`) ?? "";
@@ -159,6 +165,10 @@ describe("a message is refused that cannot be converted without a loss:", () => 
     [
       "signed text",
       `Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\n${eight}\r\n--b--\r\n`,
+    ],
+    [
+      "signed text between parts",
+      `Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n${eight}\r\n--c--\r\n--b--\r\n`,
     ],
     ["a part that says that it is base64", `Content-Transfer-Encoding: base64\r\n\r\n${eight}\r\n`],
     ["a delivery status", `Content-Type: message/delivery-status\r\n\r\n${eight}\r\n`],

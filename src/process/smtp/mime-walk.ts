@@ -20,7 +20,7 @@ export interface Visitor {
   /** The leaf is over; `atBoundary`: its last line end belongs to the boundary that follows. */
   leafEnd(part: Part, atBoundary: boolean): void;
   /** What belongs to no part: boundaries, and what stands in front of the first and behind the last. */
-  between(bytes: Buffer): void;
+  between(bytes: Buffer, isSigned: boolean): void;
 }
 
 /** The message is not MIME that one can take apart. */
@@ -89,7 +89,7 @@ export class MimeWalk {
     this.#isLineStart = isEnd;
     if (isStart && this.#stack.length > 0 && this.#isBoundary(bytes)) return;
     if (this.#state === "header") this.#collect(bytes);
-    else if (this.#leaf === undefined) this.#visitor.between(bytes);
+    else if (this.#leaf === undefined) this.#visitor.between(bytes, this.#isSigned);
     else this.#visitor.body(this.#leaf, isEnd ? withoutLineEnd(bytes) : bytes, isEnd);
   }
 
@@ -116,8 +116,7 @@ export class MimeWalk {
     const isIdentity = isIdentityEncoding(encoding);
     const isMessage = type === "message/rfc822" && isIdentity;
     const isLeaf = !isMessage && (boundary === undefined || !isIdentity);
-    const isSigned = this.#stack.some((one) => one.isSigned);
-    const part = { type, encoding, isLeaf, isSigned, isMessage: this.#isMessageHeader };
+    const part = { type, encoding, isLeaf, isSigned: this.#isSigned, isMessage: this.#isMessageHeader };
     this.#visitor.header(part, header);
     if (isLeaf) this.#leaf = part;
     else if (isMessage) {
@@ -146,8 +145,12 @@ export class MimeWalk {
     this.#stack.length = isClose ? depth : depth + 1;
     this.#state = isClose ? "body" : "header";
     this.#isMessageHeader = false;
-    this.#visitor.between(line);
+    this.#visitor.between(line, this.#isSigned);
     return true;
+  }
+
+  get #isSigned(): boolean {
+    return this.#stack.some((one) => one.isSigned);
   }
 
   #closeLeaf(atBoundary: boolean): void {

@@ -36,8 +36,10 @@ export class Survey {
       this.#hasEightBit = true;
     },
     leafEnd() {},
-    between: (bytes) => {
-      this.#hasEightBit ||= !isAscii(bytes);
+    between: (bytes, isSigned) => {
+      if (isAscii(bytes)) return;
+      if (isSigned) throw new MalformedMime("8-bit text under a signature");
+      this.#hasEightBit = true;
     },
   });
 
@@ -78,8 +80,9 @@ export class SevenBit implements Encoder, Visitor {
     const isEncoded = this.#plan[this.#next++] === true;
     this.#body = undefined;
     if (isEncoded) this.#body = part.type.startsWith("text/") ? new TextBody() : new BinaryBody();
-    const encoding =
-      this.#body?.encoding ?? (part.encoding === "8bit" || part.encoding === "binary" ? "7bit" : undefined);
+    // What is signed stays as it is, though it be ASCII under the name of 8bit.
+    const isMislabelled = !part.isSigned && (part.encoding === "8bit" || part.encoding === "binary");
+    const encoding = this.#body?.encoding ?? (isMislabelled ? "7bit" : undefined);
     this.#out.push(encoding === undefined ? header : withEncoding(header, part, encoding));
   }
 
