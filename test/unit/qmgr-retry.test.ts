@@ -101,3 +101,28 @@ test("the time that the sender set is written as such", () => {
   const { records } = scheduleOf(one, judge(one, rules, NOW, 0).plans, NOW, 0);
   expect(records).toEqual([{ kind: "schedule", time: NOW, next: NOW + 9000, scheduled: true }]);
 });
+
+test("no time passes for those of the hold transport: they come along with the others", () => {
+  const old = { ...late(0), time: NOW - 3 * 86_400_000 };
+  const one = message([old, late(1)]);
+  giveTurns(one, rules, NOW, true);
+  for (const index of [0, 1]) one.apply({ ...late(index), attempt: 2 });
+  one.toHold.set(one.recipients[2] ?? never(), "look at this");
+  const { over, plans } = judge(one, rules, NOW, 0.5);
+  expect(over.map(({ recipient }) => recipient.index)).toEqual([0, 1]);
+  expect(plans.size).toBe(0);
+  expect(one.holdReason).toBeUndefined();
+  const young = message([late(0)]);
+  giveTurns(young, rules, NOW, true);
+  young.apply({ ...late(0), attempt: 2 });
+  young.apply({ ...late(1), outcome: "sent" });
+  young.toHold.set(young.recipients[2] ?? never(), "look at this");
+  const schedule = scheduleOf(young, judge(young, rules, NOW, 0.5).plans, NOW, 1000);
+  expect(schedule).toMatchObject({ due: 2 * NOW, records: [{ next: 2 * NOW, recipients: [0] }] });
+  young.apply({ ...late(0), attempt: 3, outcome: "bounced" });
+  expect(young.holdReason).toBe("look at this");
+});
+
+function never(): never {
+  throw new Error("no such recipient");
+}

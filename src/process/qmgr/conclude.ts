@@ -133,11 +133,10 @@ function toCorrupt(message: ActiveMessage, why: string, options: ConcludeOptions
 
 /** Gives recipients up; the words of their last attempt stay with them. */
 function expire(message: ActiveMessage, over: Judgement["over"], log: Log, now: number): void {
-  const given = over.filter(({ recipient }) => message.forcedExpire || !message.toHold.has(recipient)); // held: no time passes
-  if (given.length === 0) return;
+  if (over.length === 0) return;
   const status = message.forcedExpire ? "force-expired" : "expired";
   log.info(`${message.id}: from=<${message.envelope.sender}>, status=${status}, returned to sender`);
-  for (const { recipient, isEarly } of given) {
+  for (const { recipient, isEarly } of over) {
     const attempt = finalAttempt(recipient, isEarly, now);
     message.records.push(attempt);
     message.mustSync = true;

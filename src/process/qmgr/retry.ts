@@ -39,6 +39,8 @@ export function judge(message: ActiveMessage, rules: RetryRules, now: number, ch
   for (const recipient of message.recipients) {
     if (recipient.status !== "waiting") continue;
     if (message.forcedExpire) over.push({ recipient, isEarly: false });
+    else if (message.toHold.has(recipient))
+      continue; // no time passes for it
     else if (message.intent !== undefined || recipient.turn === "later" || recipient.turn === "aside") continue;
     else if (recipient.turn === "over") over.push({ recipient, isEarly: false });
     else {
@@ -65,6 +67,7 @@ export function scheduleOf(message: ActiveMessage, plans: Judgement["plans"], no
   const waiting = message.recipients.filter(({ status }) => status === "waiting");
   let first = Number.POSITIVE_INFINITY;
   for (const recipient of waiting) {
+    if (message.toHold.has(recipient)) continue; // comes along with the others, until none waits
     if (recipient.turn === "aside") {
       first = Math.min(first, now + asideMs);
       continue;
