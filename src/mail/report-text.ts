@@ -94,7 +94,10 @@ function aboutRecipient(input: TextInput, subject: Subject): string[] {
 }
 
 function whatWentWell(last: Attempt | undefined): string[] {
-  if (actionOf("delivered", last) === "delivered") return wrap("It is in the mailbox of the recipient.", "    ");
+  if (actionOf("delivered", last) === "delivered") {
+    const isInMailbox = last?.host === "local";
+    return wrap(isInMailbox ? "It is in the mailbox of the recipient." : "It has arrived where it was to go.", "    ");
+  }
   const server = last === undefined ? "another mail system" : serverOf(last);
   return wrap(`It was handed to ${server}, which does not report what it does with it.`, "    ");
 }

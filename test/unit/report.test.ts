@@ -217,7 +217,8 @@ describe("buildReport", () => {
 
   test("reports success as relayed where the next hop does not report, as delivered where it is in a mailbox", () => {
     const sent: Attempt = { ...refused, outcome: "sent", code: 250, status: "2.0.0", dsn: "2.0.0", description: "Ok" };
-    const { to: _, host: __, code: ___, ...local } = { ...sent, recipient: 1, text: "delivered to maildir" };
+    const { to: _, code: __, ...rest } = { ...sent, recipient: 1, text: "delivered to maildir" };
+    const local = { ...rest, host: "local" };
     const report = parts(
       bytesOf({
         owed: { action: "delivered", to: "sender", recipients: [0, 1] },
@@ -229,6 +230,13 @@ describe("buildReport", () => {
     const [, bob, carol] = groups(report.parts[1]);
     expect(bob).toMatchObject({ action: "relayed", status: "2.0.0" });
     expect(carol).toMatchObject({ action: "delivered", status: "2.0.0" });
+    expect(report.parts[0]?.body.toString()).toContain("It is in the mailbox of the recipient.");
+    const toCommand = bytesOf({
+      owed: { action: "delivered", to: "sender", recipients: [1] },
+      state: foldJournal(envelope, [{ ...local, host: "store" }]),
+      original: { bytes: ORIGINAL, isWhole: false },
+    });
+    expect(parts(toCommand).parts[0]?.body.toString()).not.toContain("mailbox");
     expect(report.parts[2]?.header["content-description"]).toBe("Message Headers");
   });
 
