@@ -24,7 +24,21 @@ export function contradictions(config: Config): Contradiction[] {
       ({ name, text }) => ({ severity: "warning", name, text: `${name}: ${text}` }) as const,
     ),
     ...smtpContradictions(config),
+    ...pipes(config),
   ];
+}
+
+/** As Postfix's pipe(8): a head that speaks of one recipient is wrong for another. */
+function* pipes(config: Config): Generator<Contradiction> {
+  for (const name of config.transportsOn("pipe")) {
+    const flag = /[DO]/.exec(config.forTransport(name).pipe_flags)?.[0];
+    const limit = config.transport(name, "destination_recipient_limit");
+    if (flag === undefined || limit === 1) continue;
+    yield error(
+      `${name}_flags`,
+      `has ${flag}, which is about one recipient, but ${name}_destination_recipient_limit is ${limit}: set it to 1`,
+    );
+  }
 }
 
 function* retryTimes(config: Config): Generator<Contradiction> {

@@ -256,6 +256,7 @@ describe("contradictions", () => {
     [{ relayhost: "[127.0.0.1]:2525" }, /error: relayhost .* round in circles/],
     [{ relayhost: "[localhost]", smtpd_listen: "*:25" }, /error: relayhost/],
     [{ relayhost: "[192.0.2.1], [127.0.0.1]:2525" }, /error: relayhost \[127\.0\.0\.1\]:2525 is this mail system/],
+    [{ pipe_flags: "RD", pipe_destination_recipient_limit: "5" }, /error: pipe_flags has D, which is about one/],
     [{ fallback_relay: "[127.0.0.1]:2525" }, /error: smtp_fallback_relay/],
     [{ default_transport: "smtp:[127.0.0.1]:2525" }, /error: default_transport/],
     [{ smtpd_listen: "" }, /warning: smtpd_listen is empty/],
