@@ -20,6 +20,7 @@ test.each([
   ["452 4.5.3 Too many recipients", ["PIPELINING"]],
   ["452 4.5.3 Too many recipients", []],
   ["452 too much", ["PIPELINING"]],
+  ["451 4.5.3 Too many recipients: Too many recipients", ["PIPELINING"]], // OpenSMTPD
   ["552 5.5.3 enough", ["PIPELINING"]],
 ])(
   "recipients refused by %j get another transaction at once, on the same connection (%j)",

@@ -1,6 +1,6 @@
 /**
  * Recipients that a server refuses only because there are many already: another transaction at once takes them
- * (RFC 5321 4.5.3.1.10). As there, a 552 counts like a 452.
+ * (RFC 5321 4.5.3.1.10). As there, a 552 counts like a 452; OpenSMTPD says 451 4.5.3.
  */
 import type { Verdict } from "./verdict.ts";
 
@@ -16,7 +16,8 @@ export function wantsAnother(verdicts: Verdicts): boolean {
 
 /** Whether a recipient was refused for the number of them. */
 export function isOneTooMany(verdict: Verdict | undefined): boolean {
-  if (verdict?.state !== "rcpt to" || (verdict.code !== 452 && verdict.code !== 552)) return false;
+  if (verdict?.state !== "rcpt to") return false;
+  if (verdict.code !== 452 && verdict.code !== 552) return verdict.status === "4.5.3";
   if (/too many|recipient limit/i.test(verdict.description ?? "")) return true;
   // X.5.3 is "too many recipients" (RFC 3463 3.6); a 552 without it is a full mailbox.
   return verdict.status === undefined ? verdict.code === 452 : verdict.status.endsWith(".5.3");
