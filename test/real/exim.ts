@@ -2,7 +2,15 @@
 import { readFileSync } from "node:fs";
 import { freePort } from "../harness/free-port.ts";
 import { Sandbox } from "./sandbox.ts";
-import { LATER, NOBODY, type RealServer, type RealServerOptions, SIZE_LIMIT } from "./server.ts";
+import {
+  LATER,
+  MESSAGES_A_CONNECTION,
+  NOBODY,
+  type RealServer,
+  type RealServerOptions,
+  RECIPIENT_LIMIT,
+  SIZE_LIMIT,
+} from "./server.ts";
 
 const USER = "Debian-exim";
 
@@ -24,6 +32,8 @@ auth_advertise_hosts = \${if and{{eq{$received_port}{${submissionPort}}}{def:tls
 dsn_advertise_hosts = *
 smtputf8_advertise_hosts = *
 smtp_accept_max = 200
+smtp_accept_max_per_connection = ${MESSAGES_A_CONNECTION}
+recipients_max = ${RECIPIENT_LIMIT}
 smtp_accept_queue_per_connection = 0
 
 begin acl

@@ -3,7 +3,15 @@ import { execFileSync } from "node:child_process";
 import { freePort } from "../harness/free-port.ts";
 import { versionOf } from "./debian.ts";
 import { Sandbox } from "./sandbox.ts";
-import { LATER, NOBODY, type RealServer, type RealServerOptions, SIZE_LIMIT } from "./server.ts";
+import {
+  LATER,
+  MESSAGES_A_CONNECTION,
+  NOBODY,
+  type RealServer,
+  type RealServerOptions,
+  RECIPIENT_LIMIT,
+  SIZE_LIMIT,
+} from "./server.ts";
 
 export async function startOpenSmtpd({ domain, certificate, sinkPort }: RealServerOptions): Promise<RealServer> {
   const [port, submissionPort] = [await freePort(), await freePort()];
@@ -11,6 +19,8 @@ export async function startOpenSmtpd({ domain, certificate, sinkPort }: RealServ
   const name = `mx.${domain}`;
   const settings = `
 smtp max-message-size "${SIZE_LIMIT}"
+smtp limit max-mails ${MESSAGES_A_CONNECTION}
+smtp limit max-rcpt ${RECIPIENT_LIMIT}
 pki ${name} cert "/etc/smtpd/cert.pem"
 pki ${name} key "/etc/smtpd/key.pem"
 table logins { alice = "${hash}" }

@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs";
 import { freePort } from "../harness/free-port.ts";
 import { startDovecot } from "./dovecot.ts";
 import { Sandbox } from "./sandbox.ts";
-import { LATER, NOBODY, type RealServer, type RealServerOptions, SIZE_LIMIT } from "./server.ts";
+import { LATER, NOBODY, type RealServer, type RealServerOptions, RECIPIENT_LIMIT, SIZE_LIMIT } from "./server.ts";
 
+const LOG = "/var/log/mail.log";
 const PARTS = `
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -37,7 +38,7 @@ export async function startPostfix({ domain, certificate, sinkPort }: RealServer
     relay_domains: domain,
     relayhost: `[127.0.0.1]:${sinkPort}`,
     alias_maps: "",
-    maillog_file: "/var/log/mail.log",
+    maillog_file: LOG,
     message_size_limit: SIZE_LIMIT,
     smtp_tls_security_level: "none",
     smtpd_tls_security_level: "may",
@@ -48,6 +49,7 @@ export async function startPostfix({ domain, certificate, sinkPort }: RealServer
     smtpd_tls_auth_only: "yes",
     smtpd_recipient_restrictions: `check_recipient_access texthash:/etc/postfix/recipients`,
     smtpd_client_connection_count_limit: 0,
+    smtpd_recipient_limit: RECIPIENT_LIMIT,
   };
   const submission = [
     "-o smtpd_tls_security_level=encrypt",
@@ -73,14 +75,15 @@ export async function startPostfix({ domain, certificate, sinkPort }: RealServer
       },
     }),
   );
+  const report = () => `${sandbox.output()}\n${readFileSync(sandbox.path(LOG), "utf8").slice(-6000)}`;
   sandbox.start("postfix", "start-fg");
-  await sandbox.greets(port);
+  await sandbox.greets(port, report);
   const owned = stack.move();
   return {
     port,
     submissionPort,
     tlsWorks: true,
-    report: () => `${sandbox.output()}\n${readFileSync(sandbox.path("/var/log/mail.log"), "utf8").slice(-6000)}`,
+    report,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

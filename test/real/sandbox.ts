@@ -75,15 +75,15 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** Waits until an SMTP server greets on the port. */
-  async greets(port: number): Promise<void> {
+  async greets(port: number, report = () => this.output()): Promise<void> {
     await until(
-      () => `a greeting on port ${port}\n${this.output()}`,
+      () => `a greeting on port ${port}\n${report()}`,
       async () => {
         try {
           await (await SmtpClient.connect(port, { timeoutMs: 2000 })).quit();
           return true;
         } catch {
-          if (this.#child?.exitCode !== null) throw new Error(`it ended\n${this.output()}`);
+          if (this.#child?.exitCode !== null) throw new Error(`it ended\n${report()}`);
           return false;
         }
       },

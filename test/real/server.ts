@@ -24,3 +24,9 @@ export const LATER = "later";
 
 /** A message of more is refused. */
 export const SIZE_LIMIT = 6_000_000;
+
+/** No message may have more recipients. */
+export const RECIPIENT_LIMIT = 10;
+
+/** No connection may carry more messages, where the server has such a limit. */
+export const MESSAGES_A_CONNECTION = 10;
