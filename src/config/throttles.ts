@@ -21,6 +21,18 @@ export interface ThrottleRow extends ThrottleLimits {
   readonly source: string; // one of our addresses; "": any
 }
 
+/** Between which a connection is, or is to be. */
+export interface Ends {
+  readonly nexthop: string;
+  readonly address: string; // remote
+  readonly source: string; // ours; "": the system chooses
+}
+
+/** Limits, and what is counted together. */
+export interface Counted extends Pick<ThrottleLimits, "messages" | "connects" | "connections"> {
+  readonly key: string;
+}
+
 export class Throttles {
   readonly rows: readonly ThrottleRow[];
   readonly #byKey: ReadonlyMap<string, ThrottleRow>;
@@ -50,6 +62,35 @@ export class Throttles {
     return this.#first([keyOf({ who: address, source }), keyOf({ who: address, source: "" })]);
   }
 
+  /** The rows that hold between these ends: of the next hop and of the remote address. */
+  between({ nexthop, address, source }: Ends): ThrottleRow[] {
+    const rows = new Set([this.forNexthop(nexthop, source), this.forAddress(address, source)]);
+    return [...rows].filter((row) => row !== undefined);
+  }
+
+  /**
+   * Whether qmgr holds a next hop's messages and connections to the row by when it hands deliveries out. It cannot
+   * where the source counts, for that is chosen later.
+   */
+  isScheduled(row: ThrottleRow): boolean {
+    return row.source === "" && !this.rows.some(({ who, source }) => who === row.who && source !== "");
+  }
+
+  /** What is left to be counted between these ends. */
+  needingLeave({ nexthop, address, source }: Ends): Counted[] {
+    const counted: Counted[] = [];
+    const ofHop = this.forNexthop(nexthop, source);
+    const ofAddress = this.forAddress(address, source);
+    if (ofHop !== undefined && ofHop !== ofAddress) {
+      const { connects, ...rest } = ofHop;
+      const limits = this.isScheduled(ofHop) ? { connects } : { connects, ...rest };
+      const isEachItsOwn = ofHop.who === "*" && ofHop.source === "";
+      counted.push(countedBy(isEachItsOwn ? hostOf(nexthop) : keyOf(ofHop).trim(), limits));
+    }
+    if (ofAddress !== undefined) counted.push(countedBy(`[${ofAddress.who}] ${ofAddress.source}`.trim(), ofAddress));
+    return counted;
+  }
+
   #first(keys: readonly string[]): ThrottleRow | undefined {
     for (const key of keys) {
       const row = this.#byKey.get(key);
@@ -77,6 +118,16 @@ export const throttles: Kind<Throttles> = {
     return new Throttles(Object.freeze(rows));
   },
 };
+
+function countedBy(key: string, limits: { readonly [K in keyof Counted]?: Counted[K] | undefined }): Counted {
+  const { messages, connects, connections } = limits;
+  return {
+    key,
+    ...(messages === undefined ? {} : { messages }),
+    ...(connects === undefined ? {} : { connects }),
+    ...(connections === undefined ? {} : { connections }),
+  };
+}
 
 /** `[host]:port` and `host:port` are known by their host; of several next hops the first counts. */
 function hostOf(nexthop: string): string {

@@ -6,6 +6,7 @@
  *   feeder (cleanup, defer)                     -> qmgr      admitted               <- grant, scan, recall, order
  *   owner (cleanup, defer, hold, bounce, corrupt) -> qmgr    done                   <- order
  *   agent (smtp, maildir, pipe)                 -> qmgr      inventory, report      <- deliver, ack, remotes
+ *   agent (smtp)                                -> qmgr      ask, left              <- answer
  *   command (sces-queue, http)                  -> qmgr      command                <- reply, concluded
  *   command (sces)                              -> master    command                <- reply
  */
@@ -219,6 +220,26 @@ export interface Remotes {
   readonly online?: readonly { readonly address: string; readonly port: number }[];
   readonly all?: true; // these and no others are offline
 }
+/** May this be done, and when? Asked where throttles count what several processes do. */
+export interface Ask {
+  readonly type: "ask";
+  readonly ask: number; // unique while the agent lives
+  readonly what: "connect" | "message"; // one connection, or one message over one
+  readonly nexthop: string;
+  readonly address: string; // remote
+  readonly source: string; // ours; "": the system chooses
+}
+export interface Answer {
+  readonly type: "answer";
+  readonly ask: number;
+  readonly waitMs: number; // then it may
+  readonly refusal?: { readonly why: string; readonly forMs: number }; // not now
+}
+/** The connection for which that leave was given is closed, or was not made. */
+export interface Left {
+  readonly type: "left";
+  readonly ask: number;
+}
 export interface Ack {
   readonly type: "ack";
   readonly jobs: readonly number[];
@@ -246,5 +267,8 @@ export type Message =
   | Deliver
   | Report
   | Remotes
+  | Ask
+  | Answer
+  | Left
   | Ack
   | Inventory;

@@ -16,6 +16,7 @@ import type { TranscriptRecord } from "../mail/transcript.ts";
 import { appendRecords, appendSynced } from "../spool/journal.ts";
 import { queuePath } from "../spool/queues.ts";
 import { classifier } from "./bounce-classes.ts";
+import { type AskLeave, Leaves } from "./leaves.ts";
 import type { Context, Service } from "./service.ts";
 import { unavailable } from "./untried.ts";
 
@@ -27,6 +28,8 @@ export type DeliveryResult = Pick<Report, "results" | "fault" | "offlineMs" | "r
 export interface DeliveryHooks {
   /** The final dot is about to go out: from here on the delivery is carried to its end whatever happens. */
   pastFinalDot(): void;
+  /** Asks qmgr; absent where there is none. */
+  readonly ask?: AskLeave;
 }
 
 export interface AgentOptions {
@@ -34,6 +37,8 @@ export interface AgentOptions {
   deliver(delivery: Deliver, hooks: DeliveryHooks, signal: AbortSignal): Promise<DeliveryResult>;
   /** qmgr's word on remote addresses that are not to be tried. */
   remotes?(change: Remotes): void;
+  /** qmgr is gone: the next one will not know of connections that are open. */
+  lost?(): void;
   reload?: NonNullable<Service["reload"]>;
   /** After the last delivery: close what is open. */
   stop?(): Promise<void> | void;
@@ -57,6 +62,7 @@ export function runAgent(context: Context, options: AgentOptions): Service {
   let introduced = false;
   let stopping = false;
   let client: Client | undefined;
+  const leaves = new Leaves((message) => client?.send(message));
   let drained: (() => void) | undefined;
 
   /** A new qmgr hears everything at once, when nothing is under way any more. */
@@ -74,6 +80,7 @@ export function runAgent(context: Context, options: AgentOptions): Service {
       pastFinalDot() {
         state.pastFinalDot = true;
       },
+      ask: (question) => leaves.ask(question),
     };
     const isKnown = context.config.agentOf(delivery.transport) !== undefined;
     const given = isKnown ? options.deliver(delivery, hooks, state.controller.signal) : unavailable(delivery);
@@ -152,12 +159,16 @@ export function runAgent(context: Context, options: AgentOptions): Service {
           if (running.size === 0 && unacknowledged.size === 0) context.idle();
         } else if (message.type === "remotes") {
           options.remotes?.(message);
+        } else if (message.type === "answer") {
+          leaves.hear(message);
         }
       },
       onClose() {
         linkOpen = false;
         introduced = false;
         for (const state of running.values()) if (!state.pastFinalDot) state.controller.abort();
+        leaves.lost();
+        options.lost?.();
       },
     },
     { credit: options.credit, ...(context.alone ? { alone: true as const } : {}) },

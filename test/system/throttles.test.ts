@@ -27,3 +27,53 @@ test("a throttled destination gets its mail at an even pace over one connection;
     expect(sink.messages.filter((one) => one.connection === connection).length).toBeLessThanOrEqual(2);
   }
 });
+
+test("connections from a source address are counted over all smtp processes, and mail goes on when qmgr dies", async (t) => {
+  let open = 0;
+  let most = 0;
+  await using sink = await destination({
+    mail: () => {
+      most = Math.max(most, ++open);
+      return { delayMs: 100 };
+    },
+    dot: () => {
+      open -= 1;
+      return undefined;
+    },
+  });
+  await using sces = await instance(
+    {
+      smtp_tls_security_level: "none",
+      relayhost: `[127.0.0.1]:${sink.port}`,
+      smtp_bind_address: "127.0.0.1",
+      smtp_processes: 2,
+      throttles: "* from 127.0.0.1 connections=2",
+    },
+    { test: t },
+  );
+  for (let count = 0; count < 12; count += 1) await sendMail(sces.smtpPort, mail(`r${count}@d.test`));
+  await sink.waitFor(6);
+  expect(most).toBeLessThanOrEqual(2);
+  sces.kill("qmgr");
+  await sces.drained();
+  expect(new Set(sink.messages.map(({ recipients }) => recipients[0])).size).toBe(12);
+});
+
+test("messages to a remote address are paced, and what would wait too long is put off", async (t) => {
+  await using sink = await destination();
+  await using sces = await instance(
+    {
+      smtp_tls_security_level: "none",
+      relayhost: `[localhost]:${sink.port}`,
+      smtp_host_lookup: "native",
+      inet_protocols: "ipv4",
+      throttles: "127.0.0.1 messages=2/m",
+    },
+    { test: t },
+  );
+  for (let count = 0; count < 2; count += 1) await sendMail(sces.smtpPort, mail(`r${count}@d.test`));
+  await sces.waitForLog(/status=deferred \(delivery temporarily suspended: throttled: \[127.0.0.1\]\)/);
+  await sink.waitFor(1);
+  await sces.waitForQueue("deferred", 1);
+  expect(sink.messages).toHaveLength(1);
+});

@@ -14,7 +14,8 @@ export interface Limits {
 }
 
 export function limitsOf(config: Config, { transport, nexthop }: Route): Limits {
-  const throttle = config.throttles.isEmpty ? undefined : config.throttles.forNexthop(nexthop);
+  const row = config.throttles.isEmpty ? undefined : config.throttles.forNexthop(nexthop);
+  const throttle = row !== undefined && config.throttles.isScheduled(row) ? row : undefined;
   const concurrency = config.transport(transport, "destination_concurrency_limit");
   return {
     concurrency: Math.min(concurrency, throttle?.connections ?? concurrency),

@@ -38,6 +38,7 @@ import { Active } from "./active.ts";
 import { Agents } from "./agents.ts";
 import { Commands } from "./commands.ts";
 import { Controls } from "./controls.ts";
+import { Leaves } from "./leaves.ts";
 import { Pauses } from "./pauses.ts";
 import { type RemoteLimits, Remotes } from "./remotes.ts";
 import { Room } from "./room.ts";
@@ -72,6 +73,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     onResumed: (ids) => links.get("defer")?.send({ type: "recall", ids, all: true }),
   });
   const remotes = new Remotes(remoteLimits(context.config));
+  const leaves = new Leaves(context.config.throttles);
   const agents = new Agents(context.agents, {
     onReport(entry, report, ack) {
       noteRemotes(report);
@@ -143,6 +145,12 @@ runService("qmgr", async (context: Context): Promise<Service> => {
       case "report":
         agents.report(link, message);
         break;
+      case "ask":
+        leaves.ask(link, message);
+        break;
+      case "left":
+        leaves.left(link, message.ask);
+        break;
       case "inventory":
         agents.inventory(link, message.reports);
         break;
@@ -165,6 +173,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
       if (OWNERS.has(name)) commands.ownerDisconnected(name, link);
       if (FEEDERS.has(name)) room.disconnected(name, link);
       agents.disconnected(link);
+      leaves.gone(link);
     },
   });
 
@@ -194,6 +203,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
       void suppressed.open();
       active.configure(config, retryFor(config));
       scheduler.config = config;
+      leaves.throttles = config.throttles;
       remotes.limits = remoteLimits(config);
       room.limit = config.qmgr_message_active_limit;
       room.replenish();

@@ -13,16 +13,12 @@ import { Lane } from "./lane.ts";
 import { limitsOf } from "./limits.ts";
 import { firstKind, type Kind } from "./line.ts";
 import type { ActiveMessage, ActiveRecipient } from "./message.ts";
-import { SLICE, Sliced } from "./sliced.ts";
+import { Sliced } from "./sliced.ts";
+import { LONGEST_TIMER_MS, Suspensions, type SuspensionEvents } from "./suspensions.ts";
 
-/** Of the runtime; longer ones would end at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-export interface SchedulerEvents {
+export interface SchedulerEvents extends Pick<SuspensionEvents, "onSuspended"> {
   /** An agent process is needed: start it. */
   onWanted(process: string, alone: boolean): void;
-  /** The entry's destination is suspended: it is not to be tried. */
-  onSuspended(entry: Entry, why: string, until: number): void; // ms since 1970
   /** The class of a failure asked for it, and it was not so before. */
   onRestrained(destination: Destination, restraint: Restraint): void;
   /** The entry's transport is the queue manager's own: it is concluded here. */
@@ -38,7 +34,7 @@ export class Scheduler {
   readonly #events: SchedulerEvents;
   readonly #destinations = new Map<string, Destination>();
   readonly #lanes = new Map<string, Lane>(); // by agent process
-  readonly #suspended = new Set<Destination>(); // with entries to be concluded
+  readonly #suspensions: Suspensions;
   readonly #own = new Sliced<readonly [Entry, OwnAgent]>((each) => this.#concludeOwn(...each));
   readonly #routerFor: (config: Config) => Router;
   #config: Config;
@@ -52,6 +48,14 @@ export class Scheduler {
     this.#route = routerFor(config);
     this.#agents = agents;
     this.#events = events;
+    this.#suspensions = new Suspensions({
+      onSuspended: (entry, why, until) => events.onSuspended(entry, why, until),
+      onOver: (destination) => {
+        this.#resume(destination);
+        this.#forget(destination);
+        this.pump();
+      },
+    });
   }
 
   set config(config: Config) {
@@ -149,8 +153,8 @@ export class Scheduler {
   narrow(entry: Entry): void {
     const recipients = entry.recipients.filter(({ status, turn }) => status === "waiting" && turn === "due");
     if (recipients.length === entry.recipients.length) return;
+    if (recipients.length > 0) this.#add({ ...entry, recipients }); // first, so that the destination is not forgotten
     this.#withdraw(entry);
-    if (recipients.length > 0) this.#add({ ...entry, recipients });
   }
 
   #withdraw(entry: Entry): void {
@@ -186,7 +190,7 @@ export class Scheduler {
     } else {
       const untilMs = performance.now() + (offlineMs ?? this.#config.minimal_backoff_time);
       if (offlineMs === undefined ? destination.failed(fault, untilMs) : destination.suspend(fault, untilMs))
-        this.#putOff(destination);
+        this.#suspensions.begin(destination);
     }
     if (restraint !== undefined) this.#restrain(destination, restraint);
     this.#list(destination);
@@ -202,7 +206,7 @@ export class Scheduler {
       setTimeout(() => this.#forget(destination), Math.min(LONGEST_TIMER_MS, forMs + 1)).unref();
     } else if (destination.pause(why, untilMs)) {
       this.#events.onRestrained(destination, restraint);
-      this.#putOff(destination);
+      this.#suspensions.begin(destination);
     }
   }
 
@@ -272,7 +276,7 @@ export class Scheduler {
       this.#lane(destination.transport).suspect(entry);
     } else {
       destination.line.push(entry);
-      if (destination.isSuspended) this.#suspend(destination);
+      if (destination.isSuspended) this.#suspensions.drain(destination);
       else this.#list(destination);
     }
     this.pump();
@@ -300,44 +304,8 @@ export class Scheduler {
     this.#forget(entry.destination);
   }
 
-  /** Its entries are concluded untried, in slices. */
-  #suspend(destination: Destination): void {
-    if (this.#suspended.has(destination)) return;
-    this.#suspended.add(destination);
-    const until = destination.suspendedUntilMs;
-    const slice = () => {
-      if (!this.#suspended.has(destination) || destination.suspendedUntilMs !== until) return;
-      for (let count = 0; count < SLICE; count += 1) {
-        const entry = destination.line.take();
-        if (entry === undefined) {
-          this.#suspended.delete(destination);
-          return;
-        }
-        entry.message.inLine.delete(entry);
-        this.#events.onSuspended(entry, destination.suspendedWhy, Math.ceil(Date.now() + until - performance.now()));
-      }
-      setImmediate(slice);
-    };
-    setImmediate(slice);
-  }
-
-  /** Once for each suspension: its beginning and its end. */
-  #putOff(destination: Destination): void {
-    this.#suspend(destination);
-    const until = destination.suspendedUntilMs;
-    const forMs = Math.min(LONGEST_TIMER_MS, Math.max(1, until - performance.now()));
-    setTimeout(() => {
-      if (destination.suspendedUntilMs !== until) return; // ended before
-      if (until > performance.now() + 1) return this.#putOff(destination);
-      this.#resume(destination);
-      this.#forget(destination);
-      this.pump();
-    }, forMs).unref();
-  }
-
   #resume(destination: Destination): void {
-    this.#suspended.delete(destination);
-    destination.resume();
+    this.#suspensions.end(destination);
     this.#list(destination);
   }
 

@@ -3,11 +3,11 @@ import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
 import { Tables } from "../../config/tables.ts";
 import type { Deliver, Remotes } from "../../ipc/messages.ts";
-import type { DeliveryResult } from "../../service/agent.ts";
+import type { DeliveryHooks, DeliveryResult } from "../../service/agent.ts";
 import { unreadable } from "../../service/untried.ts";
 import type { TlsOutcome } from "../../mail/tls-report.ts";
 import type { Content } from "../../spool/file.ts";
-import { Delivery, type DeliveryHooks } from "./delivery.ts";
+import { Delivery } from "./delivery.ts";
 import { createLane, type Lane } from "./lane.ts";
 import { OfflineList } from "./offline-list.ts";
 import { settingsOf } from "./settings.ts";
@@ -29,6 +29,8 @@ export interface Deliverer {
   remotes(change: Remotes): void;
   /** Takes new settings; open connections, made by the old ones, are closed when they become free. */
   reload(config: Config): void;
+  /** Closes what is open and unused where connections are counted, for the count has gone. */
+  forget(): void;
   /** Closes what is open and unused. */
   stop(): void;
   /** How many connections are open and unused. */
@@ -75,6 +77,9 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
     reload(next) {
       config = next;
       closeLanes();
+    },
+    forget() {
+      for (const { cache, settings } of lanes.values()) if (!settings.throttles.isEmpty) cache.clear();
     },
     stop: closeLanes,
     get idleConnections() {

@@ -10,7 +10,7 @@ import { splitList } from "../../config/values.ts";
 import type { Deliver, DeliverRecipient, RemoteFault } from "../../ipc/messages.ts";
 import { domainOf } from "../../mail/address.ts";
 import type { Attempt } from "../../mail/attempt.ts";
-import type { DeliveryResult } from "../../service/agent.ts";
+import type { DeliveryHooks, DeliveryResult } from "../../service/agent.ts";
 import type { Content } from "../../spool/file.ts";
 import { attemptOf, type Judged } from "./attempt-of.ts";
 import type { Opened, OpenHow } from "./connector.ts";
@@ -23,15 +23,12 @@ import type { Session } from "./session.ts";
 import type { SourceSet } from "./sources.ts";
 import type { Mail } from "./envelope-commands.ts";
 import type { BrokenPolicy, NexthopPolicy } from "./tls-policies.ts";
+import { type Asking, connectByLeave, type Held, messageByLeave } from "./gate.ts";
 import { reuseOf } from "./throttle.ts";
 import { isOneTooMany, wantsAnother } from "./too-many.ts";
 import { transact } from "./transaction.ts";
 import { recordOf, type Transcript } from "./transcript.ts";
 import { ownVerdict, type Verdict } from "./verdict.ts";
-
-export interface DeliveryHooks {
-  pastFinalDot(): void;
-}
 
 export class Delivery {
   readonly #job: Deliver;
@@ -55,6 +52,7 @@ export class Delivery {
   #damaged: string | undefined;
   #fault: string | undefined;
   #offlineMs: number | undefined;
+  #isHeld = false; // by a throttle, with a connection open
   #hasTried = false; // some host has had its chance
   readonly #remoteFaults: RemoteFault[] = [];
 
@@ -102,7 +100,7 @@ export class Delivery {
   }
 
   get #goesOn(): boolean {
-    return this.#left.length > 0 && this.#damaged === undefined && !this.#signal.aborted;
+    return this.#left.length > 0 && this.#damaged === undefined && !this.#isHeld && !this.#signal.aborted;
   }
 
   /** Connections that may stand for each other have the same. */
@@ -197,7 +195,11 @@ export class Delivery {
       // It was another's and is dead: this host has not been tried.
       return isStale && this.#goesOn ? this.#try(host, how, false) : true;
     }
-    const { verdict, stage, tls } = opened.failure;
+    const { verdict, stage, tls, heldMs } = opened.failure;
+    if (heldMs !== undefined) {
+      this.#hold(host, { verdict, forMs: heldMs });
+      return false;
+    }
     this.#transcripts.push(opened.transcript);
     if (this.#signal.aborted) return true;
     this.#blame(host, verdict);
@@ -205,6 +207,12 @@ export class Delivery {
     else this.#notes.push(verdict.text);
     this.#lastWord({ verdict, host, ...(tls === undefined || stage === "connect" ? {} : { tls }) });
     return stage !== "connect";
+  }
+
+  /** Nothing is tried before a throttle allows it. */
+  #hold(host: Host, { verdict, forMs }: Held): void {
+    this.#lastWord({ verdict, host, until: Date.now() + forMs });
+    if (this.#fault !== undefined) this.#offlineMs = forMs;
   }
 
   /** While a connection is being made, one that becomes free is taken instead; the new one is for the next. */
@@ -237,17 +245,32 @@ export class Delivery {
     const login = logins.find({ host: host.name, nexthop: this.#hop, sender: this.#job.sender });
     const options = { ...how, login, discard: discarded.of(host.address), due: this.#due, signal: this.#signal };
     if (this.#sources === undefined) throw new Error("no source addresses were chosen");
-    const opened = await sources.open(host, this.#sources, (source) => connector.open(host, { ...options, source }));
+    const { throttles } = settings;
+    const opened = await sources.open(host, this.#sources, (source) => {
+      const ends = { nexthop: this.#hop, address: host.address, source: source.address };
+      return connectByLeave(throttles, host, ends, this.#asking, () => connector.open(host, { ...options, source }));
+    });
     if ("session" in opened) {
       const { session } = opened;
       const ends = { nexthop: this.#hop, address: host.address, source: session.localAddress ?? "" };
-      session.reuse = reuseOf(settings.throttles, ends);
+      session.reuse = reuseOf(throttles, ends);
     }
     return opened;
   }
 
+  get #asking(): Asking {
+    return { ask: this.#hooks.ask, signal: this.#signal };
+  }
+
   /** Gives the message to an open session. Returns whether that was found dead before. */
   async #over(session: Session): Promise<boolean> {
+    const held = await messageByLeave(this.#lane.settings.throttles, session, this.#hop, this.#asking);
+    if (held !== undefined) {
+      this.#isHeld = true;
+      this.#lane.cache.give(this.#key, session);
+      this.#hold(session.remote, held);
+      return false;
+    }
     const connectedAt = Date.now();
     session.limit(this.#due);
     this.#transcripts.push(session.newTranscript());

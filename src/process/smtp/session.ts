@@ -60,6 +60,7 @@ export interface OpenFailure {
   readonly tlsFailed: boolean; // the handshake: without TLS it may go
   readonly tls?: TlsRecord;
   readonly handshake?: Handshake | undefined; // also one that was not enough
+  readonly heldMs?: number; // by a throttle: nothing was tried, and may be after so long
 }
 
 export class Session extends Wire {

@@ -33,10 +33,12 @@ export abstract class Wire extends Connection {
   readonly peer: string; // "host[ip]", as the log has it
   readonly openedAt = performance.now();
   transcript: Transcript; // of the opening, or of the message that is being given
+  /** Told once, when the connection is closed, by whomever. */
+  onEnd: (() => void) | undefined;
   /** Told once, when an open connection is of no more use, unless it was closed by us. */
   onTrouble: ((trouble: Trouble, stage: Stage) => void) | undefined;
   protected at: Stage = "connect"; // while nothing is awaited
-  protected isOver = false;
+  isOver = false;
   protected readonly deadline: Deadline;
   readonly #reader = new ReplyReader();
   readonly #awaited: Awaited[] = [];
@@ -147,6 +149,7 @@ export abstract class Wire extends Connection {
     this.#awaited.length = 0;
     this.onTrouble = undefined;
     this.close();
+    this.onEnd?.();
     this.#taken?.();
   }
 
