@@ -75,3 +75,35 @@ test("a connection lost in the further transaction costs no attempt, and the res
     [2, 2],
   ]);
 });
+
+test.each([
+  ["452 4.5.3 Too many recipients: Too many messages sent", ["PIPELINING"]], // OpenSMTPD, smtp limit max-mails
+  ["452 4.5.3 Too many recipients: Too many messages sent", []],
+  ["450 too many messages in this session", ["PIPELINING"]],
+])(
+  "%j to the MAIL of a used connection is about the connection: the next one takes the message (%j)",
+  async (reply, extensions) => {
+    let carried = 0;
+    await using sink = await destination({
+      extensions,
+      greeting: () => {
+        carried = 0;
+        return undefined;
+      },
+      mail: () => (++carried > 1 ? reply : undefined),
+    });
+    await using smtp = agent();
+    for (let count = 0; count < 3; count++) {
+      expect((await smtp.send(`[127.0.0.1]:${sink.port}`)).attempts).toMatchObject([{ outcome: "sent", attempt: 1 }]);
+    }
+    expect(sink.messages.map(({ connection }) => connection)).toEqual([1, 2, 3]);
+  },
+);
+
+test("the same to the first MAIL of a connection puts the mail off", async () => {
+  await using sink = await destination({ mail: "452 4.5.3 Too many messages sent" });
+  await using smtp = agent();
+  const { attempts } = await smtp.send(`[127.0.0.1]:${sink.port}`);
+  expect(attempts).toMatchObject([{ outcome: "deferred", dsn: "4.5.3", state: "mail from" }]);
+  expect(sink.connections).toBe(1);
+});

@@ -2,6 +2,7 @@
  * Recipients that a server refuses only because there are many already: another transaction at once takes them
  * (RFC 5321 4.5.3.1.10). As there, a 552 counts like a 452; OpenSMTPD says 451 4.5.3.
  */
+import { parseReply } from "../../mail/reply.ts";
 import type { Verdict } from "./verdict.ts";
 
 type Verdicts = readonly (Verdict | undefined)[];
@@ -27,4 +28,14 @@ export function isOneTooMany(verdict: Verdict | undefined): boolean {
 export function forNow(verdict: Verdict): Verdict {
   if (verdict.outcome !== "bounced" || !isOneTooMany(verdict)) return verdict;
   return { ...verdict, outcome: "deferred", dsn: `4${verdict.dsn.slice(1)}` };
+}
+
+/**
+ * Whether a server's answer to MAIL says that this connection has carried enough messages. Most say 421; OpenSMTPD says
+ * 452 4.5.3 and would say it to every further message.
+ */
+export function isConnectionFull(raw: string): boolean {
+  const reply = parseReply(raw);
+  if (reply === undefined || reply.code < 400 || reply.code > 499) return false;
+  return reply.status === "4.5.3" || /too many (messages|mails|transactions)/i.test(reply.text);
 }

@@ -13,7 +13,7 @@ import { DotStuffer, hasOnlyCrlf, plainEnd } from "./dot-stuffing.ts";
 import { type Mail, mailCommand, rcptCommand, unsendable } from "./envelope-commands.ts";
 import { explained } from "./login-words.ts";
 import type { Session } from "./session.ts";
-import { forNow } from "./too-many.ts";
+import { forNow, isConnectionFull } from "./too-many.ts";
 import type { Awaited, Reply } from "./wire.ts";
 import { accepted, ownVerdict, refused, type Stage, type Trouble, troubled, type Verdict } from "./verdict.ts";
 
@@ -191,7 +191,7 @@ class Transaction {
   }
 
   #onMail(reply: Reply): void {
-    if (reply.code === 421) {
+    if (reply.code === 421 || (this.#use > 1 && isConnectionFull(reply.text))) {
       this.#closing(reply, "mail");
       return;
     }
