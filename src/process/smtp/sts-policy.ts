@@ -24,7 +24,9 @@ export function parseStsPolicy(text: string, id: string, fetchedMs: number): Sts
   const fields = new Map<string, string>();
   const mx: string[] = [];
   for (const line of text.split(/\r?\n/)) {
-    const [, key = "", value = ""] = /^([a-z0-9_.-]+)\s*:\s*(.*?)\s*$/i.exec(line) ?? [];
+    const colon = line.indexOf(":");
+    const key = line.slice(0, Math.max(0, colon)).trim();
+    const value = line.slice(colon + 1).trim();
     // Of a field that is there twice the first holds.
     if (key === "mx") mx.push(value.toLowerCase());
     else if (key !== "" && !fields.has(key)) fields.set(key, value);
@@ -33,7 +35,8 @@ export function parseStsPolicy(text: string, id: string, fetchedMs: number): Sts
   const maxAge = fields.get("max_age") ?? "";
   if (fields.get("version") !== "STSv1" || !/^\d{1,10}$/.test(maxAge)) return undefined;
   if (mode !== "enforce" && mode !== "testing" && mode !== "none") return undefined;
-  if (mx.length > MOST_MX || mx.some((pattern) => !HOST_PATTERN.test(pattern))) return undefined;
+  if (mx.length > MOST_MX || mx.some((pattern) => pattern.length > 255 || !HOST_PATTERN.test(pattern)))
+    return undefined;
   if (mode !== "none" && mx.length === 0) return undefined;
   return { id, mode, mx, maxAgeMs: Math.min(Number(maxAge), LONGEST_AGE_S) * 1000, fetchedMs };
 }
