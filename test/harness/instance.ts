@@ -245,7 +245,8 @@ export class Instance implements AsyncDisposable {
     const waiting = ["incoming", "active", "deferred", "bounce", "drop"] as const;
     await until(
       () => `empty queues; ${waiting.map((queue) => `${queue}: ${this.queue(queue).length}`).join(", ")}`,
-      () => waiting.every((queue) => this.queue(queue).length === 0),
+      // Both ways: what moves from one to another between two looks is seen in neither.
+      () => [...waiting, ...waiting.toReversed()].every((queue) => this.queue(queue).length === 0),
       timeoutMs,
     );
   }
