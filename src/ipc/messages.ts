@@ -5,7 +5,7 @@
  *   door (smtpd, pickup, bounce, hold, corrupt) -> cleanup   new, appeared          <- flow
  *   feeder (cleanup, defer)                     -> qmgr      admitted               <- grant, scan, recall, order
  *   owner (cleanup, defer, hold, bounce, corrupt) -> qmgr    done                   <- order
- *   agent (smtp, maildir, pipe)                 -> qmgr      inventory, report      <- deliver, ack, remotes
+ *   agent (smtp, maildir, pipe)                 -> qmgr      inventory, report      <- deliver, ack, remotes, sources
  *   agent (smtp)                                -> qmgr      ask, left              <- answer
  *   command (sces-queue, http)                  -> qmgr      command                <- reply, concluded
  *   command (sces)                              -> master    command                <- reply
@@ -190,6 +190,7 @@ export interface Report {
   readonly results: readonly Attempt[]; // one for each recipient of the delivery that was tried
   readonly fault?: string; // connection or handshake failed: negative feedback for the destination, in the log's words
   readonly offlineMs?: number; // nothing was tried: every address is marked offline, the first for so long; `fault` says why
+  readonly pausedSources?: readonly string[]; // recipients wait for one of these, `source IP` as pauseKey has it
   readonly restraint?: Restraint; // what the class of a failure asks for
   readonly remoteFaults?: readonly RemoteFault[]; // addresses that did not work, also where another one then did
   readonly recorded: boolean; // the results are in the journal and synced
@@ -219,6 +220,11 @@ export interface Remotes {
   readonly offline: readonly Offline[];
   readonly online?: readonly { readonly address: string; readonly port: number }[];
   readonly all?: true; // these and no others are offline
+}
+/** From qmgr to its agents: the source addresses from which no mail is to leave, these and no others. */
+export interface SourcePauses {
+  readonly type: "sources";
+  readonly paused: readonly Pause[];
 }
 /** May this be done, and when? Asked where throttles count what several processes do. */
 export interface Ask {
@@ -267,6 +273,7 @@ export type Message =
   | Deliver
   | Report
   | Remotes
+  | SourcePauses
   | Ask
   | Answer
   | Left

@@ -1,5 +1,5 @@
 /** What an administrator told to wait: deliveries to a domain, from a source address, of a sender. Pure. */
-import { isIP } from "node:net";
+import { isIP, isIPv6, SocketAddress } from "node:net";
 import { addressOrDomain } from "./address.ts";
 import { canonicalDomain } from "./domain.ts";
 
@@ -16,9 +16,16 @@ export interface Pause {
 
 /** What is paused, in the form in which it is stored and compared; undefined if the text is no such thing. */
 export function pauseValue(kind: PauseKind, text: string): string | undefined {
-  if (kind === "source") return isIP(text) === 0 ? undefined : text.toLowerCase();
+  if (kind === "source") return sourceValue(text);
   if (kind === "domain") return canonicalDomain(text.replace(/^@/, ""));
   return addressOrDomain(text);
+}
+
+/** One IPv6 address is written in many ways; with a zone it stays as it is. */
+function sourceValue(text: string): string | undefined {
+  if (isIP(text) === 0) return undefined;
+  if (!isIPv6(text) || text.includes("%")) return text.toLowerCase();
+  return new SocketAddress({ address: text, family: "ipv6" }).address;
 }
 
 export function pauseKey({ kind, value }: Pick<Pause, "kind" | "value">): string {

@@ -8,7 +8,7 @@
  */
 import { spoolError } from "../base/errors.ts";
 import type { Client } from "../ipc/client.ts";
-import type { Deliver, Remotes, Report } from "../ipc/messages.ts";
+import type { Deliver, Remotes, Report, SourcePauses } from "../ipc/messages.ts";
 import type { Attempt } from "../mail/attempt.ts";
 import { categoryLine, deliveryLine } from "../mail/log-line.ts";
 import { softAttempt } from "../mail/soft-bounce.ts";
@@ -21,7 +21,10 @@ import type { Context, Service } from "./service.ts";
 import { unavailable } from "./untried.ts";
 
 /** What became of a delivery; damaged: then no results. */
-export type DeliveryResult = Pick<Report, "results" | "fault" | "offlineMs" | "remoteFaults" | "damaged"> & {
+export type DeliveryResult = Pick<
+  Report,
+  "results" | "fault" | "offlineMs" | "pausedSources" | "remoteFaults" | "damaged"
+> & {
   readonly transcript?: TranscriptRecord; // what was said, if a recipient was not delivered; written, not reported
 };
 
@@ -37,6 +40,8 @@ export interface AgentOptions {
   deliver(delivery: Deliver, hooks: DeliveryHooks, signal: AbortSignal): Promise<DeliveryResult>;
   /** qmgr's word on remote addresses that are not to be tried. */
   remotes?(change: Remotes): void;
+  /** qmgr's word on own addresses from which no mail is to leave. */
+  sources?(change: SourcePauses): void;
   /** qmgr is gone: the next one will not know of connections that are open. */
   lost?(): void;
   reload?: NonNullable<Service["reload"]>;
@@ -159,6 +164,8 @@ export function runAgent(context: Context, options: AgentOptions): Service {
           if (running.size === 0 && unacknowledged.size === 0) context.idle();
         } else if (message.type === "remotes") {
           options.remotes?.(message);
+        } else if (message.type === "sources") {
+          options.sources?.(message);
         } else if (message.type === "answer") {
           leaves.hear(message);
         }

@@ -69,7 +69,10 @@ runService("qmgr", async (context: Context): Promise<Service> => {
   const suppressed = new Suppressed(log, applyBars);
   await suppressed.open();
   const pauses = new Pauses({
-    onChanged: applyBars,
+    onChanged() {
+      agents.tell(pauses.sources);
+      applyBars();
+    },
     onResumed: (ids) => links.get("defer")?.send({ type: "recall", ids, all: true }),
   });
   const remotes = new Remotes(remoteLimits(context.config));
@@ -77,6 +80,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
   const agents = new Agents(context.agents, {
     onReport(entry, report, ack) {
       noteRemotes(report);
+      for (const key of report.pausedSources ?? []) pauses.hold(key, report.id);
       scheduler.reported(entry, report);
       active.onReport(entry, report, ack);
     },
@@ -136,6 +140,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
         if (message.credit !== undefined) {
           agents.connected(link);
           link.send({ type: "remotes", offline: remotes.marks(), all: true });
+          link.send(pauses.sources);
         }
         if (name === "defer") scan(false);
         break;

@@ -2,6 +2,7 @@
  * What an administrator paused. Its mail is put off untried, as for a suspended destination: no attempt is counted,
  * the lifetime counts. The file in state/ is written before anything else happens, so a pause outlives qmgr.
  */
+import type { SourcePauses } from "../../ipc/messages.ts";
 import { domainOf } from "../../mail/address.ts";
 import { type Pause, pauseKey, pauseText } from "../../mail/pause.ts";
 import { readPauses, writePauses } from "../../spool/pauses.ts";
@@ -44,9 +45,7 @@ export class Pauses {
     const key = keys.find((one) => this.#pauses.has(one));
     const pause = key === undefined ? undefined : this.#pauses.get(key);
     if (key === undefined || pause === undefined) return undefined;
-    const ids = this.#held.get(key) ?? new Set();
-    this.#held.set(key, ids);
-    if (ids.size < MOST_IDS) ids.add(id);
+    this.hold(key, id);
     const why = pauseText(pause);
     return {
       type: "connect",
@@ -57,6 +56,19 @@ export class Pauses {
       suspended: true,
       ...(pause.until === undefined ? {} : { until: pause.until }),
     };
+  }
+
+  /** For the agents, who choose the source address of each delivery. */
+  get sources(): SourcePauses {
+    return { type: "sources", paused: this.all.filter(({ kind }) => kind === "source") };
+  }
+
+  /** The message waits for the end of this pause, and is called back then. */
+  hold(key: string, id: string): void {
+    if (!this.#pauses.has(key)) return;
+    const ids = this.#held.get(key) ?? new Set();
+    this.#held.set(key, ids);
+    if (ids.size < MOST_IDS) ids.add(id);
   }
 
   /** Throws SPOOL_FULL, SPOOL_IO: then nothing has changed. */

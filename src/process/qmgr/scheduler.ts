@@ -185,8 +185,11 @@ export class Scheduler {
     const { rateDelayMs } = destination.limits;
     if (rateDelayMs > 0) this.#delay(destination, rateDelayMs);
     if (fault === undefined) {
-      if (destination.isSuspended && !destination.isPaused) this.#resume(destination); // it lives after all
-      destination.succeeded();
+      const isUntried = results.some(({ suspended }) => suspended); // a source is paused: nothing was learned
+      if (!isUntried) {
+        if (destination.isSuspended && !destination.isPaused) this.#resume(destination); // it lives after all
+        destination.succeeded();
+      }
     } else {
       const untilMs = performance.now() + (offlineMs ?? this.#config.minimal_backoff_time);
       if (offlineMs === undefined ? destination.failed(fault, untilMs) : destination.suspend(fault, untilMs))

@@ -12,7 +12,7 @@ export interface Judged {
   readonly session?: Session;
   readonly use?: number;
   readonly tls?: TlsRecord; // of a session that could not be opened
-  readonly until?: number; // ms; not tried: the last of its hosts is offline so long
+  readonly untried?: { readonly until?: number }; // ms; so long, if that is known, its hosts or sources are out of use
 }
 
 /** ms since 1970. */
@@ -23,12 +23,12 @@ export interface Times {
 }
 
 export function attemptOf(job: Deliver, recipient: DeliverRecipient, judged: Judged, times: Times): Attempt {
-  const { verdict, host, session, use, tls, until } = judged;
+  const { verdict, host, session, use, tls, untried } = judged;
   const { startedAt, connectedAt, now } = times;
   return {
     kind: "attempt",
     recipient: recipient.index,
-    attempt: until === undefined ? recipient.attempt : recipient.attempt - 1,
+    attempt: untried === undefined ? recipient.attempt : recipient.attempt - 1,
     type: verdict.type,
     outcome: verdict.outcome,
     time: now,
@@ -44,6 +44,6 @@ export function attemptOf(job: Deliver, recipient: DeliverRecipient, judged: Jud
     ...(use === undefined || use < 2 ? {} : { use }),
     ...(session?.tlsRecord ?? tls),
     ...(verdict.outcome === "sent" && session?.features.dsn ? { relayedDsn: true } : {}),
-    ...(until === undefined ? {} : { suspended: true, until }),
+    ...(untried === undefined ? {} : { suspended: true, ...untried }),
   };
 }

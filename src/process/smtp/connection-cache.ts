@@ -30,13 +30,16 @@ interface Waiting {
 
 export class ConnectionCache {
   limits: CacheLimits;
+  readonly #isBarred: (session: Session) => boolean;
   readonly #idle = new Map<string, Idle[]>(); // the latest given back is last, and taken first
   readonly #waiting = new Map<string, Waiting[]>();
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
   #expiresAt = Number.POSITIVE_INFINITY; // when the timer is to ring, monotonic clock, ms
 
-  constructor(limits: CacheLimits) {
+  /** `isBarred`: the session is not to be used any more, as things are now. */
+  constructor(limits: CacheLimits, isBarred: (session: Session) => boolean = () => false) {
+    this.#isBarred = isBarred;
     this.limits = limits;
   }
 
@@ -54,7 +57,7 @@ export class ConnectionCache {
       if (list.length === 0) this.#idle.delete(key);
       found.session.onTrouble = undefined;
       // One that has begun to say something unasked would have it taken for the answer to MAIL.
-      if (found.until > now && found.session.isUsable) return found.session;
+      if (found.until > now && found.session.isUsable && !this.#isBarred(found.session)) return found.session;
       found.session.leave();
     }
     return undefined;
@@ -83,7 +86,7 @@ export class ConnectionCache {
     const { idleMs, reuseMs, reuseCount, size } = { ...this.limits, ...session.reuse };
     const now = performance.now();
     const isWornOut = now - session.openedAt >= reuseMs || (reuseCount > 0 && session.uses >= reuseCount);
-    if (!session.isUsable || isWornOut) {
+    if (!session.isUsable || isWornOut || this.#isBarred(session)) {
       session.leave();
       return;
     }

@@ -2,7 +2,7 @@
 import type { Log } from "../../base/log.ts";
 import type { Config } from "../../config/config.ts";
 import { Tables } from "../../config/tables.ts";
-import type { Deliver, Remotes } from "../../ipc/messages.ts";
+import type { Deliver, Remotes, SourcePauses } from "../../ipc/messages.ts";
 import type { DeliveryHooks, DeliveryResult } from "../../service/agent.ts";
 import { unreadable } from "../../service/untried.ts";
 import type { TlsOutcome } from "../../mail/tls-report.ts";
@@ -10,6 +10,7 @@ import type { Content } from "../../spool/file.ts";
 import { Delivery } from "./delivery.ts";
 import { createLane, type Lane } from "./lane.ts";
 import { OfflineList } from "./offline-list.ts";
+import { PausedSources } from "./paused-sources.ts";
 import { settingsOf } from "./settings.ts";
 
 export interface DelivererOptions {
@@ -27,6 +28,8 @@ export interface Deliverer {
   deliver(delivery: Deliver, hooks: DeliveryHooks, signal: AbortSignal): Promise<DeliveryResult>;
   /** qmgr's word on addresses that are not to be tried. */
   remotes(change: Remotes): void;
+  /** qmgr's word on own addresses that are paused. */
+  sources(change: SourcePauses): void;
   /** Takes new settings; open connections, made by the old ones, are closed when they become free. */
   reload(config: Config): void;
   /** Closes what is open and unused where connections are counted, for the count has gone. */
@@ -41,6 +44,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
   const { log, stsDirectory, countTls } = options;
   let { config } = options;
   const offline = new OfflineList();
+  const paused = new PausedSources();
   const tables = new Tables({ warn: (text) => log.warn(text) });
   const lanes = new Map<string, Lane>();
 
@@ -48,7 +52,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
     let lane = lanes.get(transport);
     if (lane === undefined) {
       const settings = settingsOf(config.forTransport(transport), config.agentOf(transport));
-      lane = createLane(settings, { log, tables, offline, stsDirectory, countTls });
+      lane = createLane(settings, { log, tables, offline, paused, stsDirectory, countTls });
       lanes.set(transport, lane);
     }
     return lane;
@@ -74,6 +78,7 @@ export function createDeliverer(options: DelivererOptions): Deliverer {
       }
     },
     remotes: (change) => offline.learn(change),
+    sources: (change) => paused.learn(change),
     reload(next) {
       config = next;
       closeLanes();

@@ -10,6 +10,7 @@ import { splitList } from "../../config/values.ts";
 import type { Deliver, DeliverRecipient, RemoteFault } from "../../ipc/messages.ts";
 import { domainOf } from "../../mail/address.ts";
 import type { Attempt } from "../../mail/attempt.ts";
+import { type Pause, pauseKey } from "../../mail/pause.ts";
 import type { DeliveryHooks, DeliveryResult } from "../../service/agent.ts";
 import type { Content } from "../../spool/file.ts";
 import { attemptOf, type Judged } from "./attempt-of.ts";
@@ -52,6 +53,7 @@ export class Delivery {
   #damaged: string | undefined;
   #fault: string | undefined;
   #offlineMs: number | undefined;
+  #pausedSources: readonly string[] | undefined;
   #isHeld = false; // by a throttle, with a connection open
   #hasTried = false; // some host has had its chance
   readonly #remoteFaults: RemoteFault[] = [];
@@ -170,7 +172,7 @@ export class Delivery {
     const waitMs = Math.max(0, mark.untilMs - performance.now());
     const text = `delivery temporarily suspended: ${mark.why}`;
     const verdict = { ...ownVerdict("deferred", mark.type, "4.4.1", text, "connect"), description: mark.why };
-    this.#lastWord({ verdict, host, until: Date.now() + waitMs });
+    this.#lastWord({ verdict, host, untried: { until: Date.now() + waitMs } });
     this.#fault = mark.why;
     this.#offlineMs = waitMs;
     return online;
@@ -195,7 +197,11 @@ export class Delivery {
       // It was another's and is dead: this host has not been tried.
       return isStale && this.#goesOn ? this.#try(host, how, false) : true;
     }
-    const { verdict, stage, tls, heldMs } = opened.failure;
+    const { verdict, stage, tls, heldMs, paused } = opened.failure;
+    if (paused !== undefined) {
+      this.#awaitSources(verdict, paused);
+      return false;
+    }
     if (heldMs !== undefined) {
       this.#hold(host, { verdict, forMs: heldMs });
       return false;
@@ -209,9 +215,17 @@ export class Delivery {
     return stage !== "connect";
   }
 
+  /** Of those about whom nothing else is known. The destination has no part in it: it is not suspended. */
+  #awaitSources(verdict: Verdict, paused: readonly Pause[]): void {
+    const ends = paused.flatMap(({ until }) => until ?? []);
+    const judged = { verdict, untried: ends.length === 0 ? {} : { until: Math.min(...ends) } };
+    for (const { index } of this.#left) if (!this.#passing.has(index)) this.#passing.set(index, judged);
+    this.#pausedSources = paused.map(pauseKey);
+  }
+
   /** Nothing is tried before a throttle allows it. */
   #hold(host: Host, { verdict, forMs }: Held): void {
-    this.#lastWord({ verdict, host, until: Date.now() + forMs });
+    this.#lastWord({ verdict, host, untried: { until: Date.now() + forMs } });
     if (this.#fault !== undefined) this.#offlineMs = forMs;
   }
 
@@ -356,6 +370,7 @@ export class Delivery {
       ...(transcript === undefined ? {} : { transcript }),
       ...(this.#fault === undefined ? {} : { fault: this.#fault }),
       ...(this.#offlineMs === undefined ? {} : { offlineMs: this.#offlineMs }),
+      ...(this.#pausedSources === undefined ? {} : { pausedSources: this.#pausedSources }),
       ...(this.#remoteFaults.length === 0 ? {} : { remoteFaults: this.#remoteFaults }),
     };
   }

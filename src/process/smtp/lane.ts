@@ -11,6 +11,7 @@ import { DkimKeys } from "./dkim-keys.ts";
 import { Logins } from "./logins.ts";
 import { MtaSts } from "./mta-sts.ts";
 import type { OfflineList } from "./offline-list.ts";
+import type { PausedSources } from "./paused-sources.ts";
 import { type Host, Router } from "./route.ts";
 import type { Settings } from "./settings.ts";
 import { Signing } from "./signing.ts";
@@ -38,12 +39,13 @@ export interface Surroundings {
   readonly log: Log;
   readonly tables: Tables;
   readonly offline: OfflineList;
+  readonly paused: PausedSources;
   readonly stsDirectory?: string | undefined; // where MTA-STS policies are kept; none: they are forgotten
   readonly countTls?: ((outcome: TlsOutcome) => void) | undefined; // for reports; none: nobody counts
 }
 
 export function createLane(settings: Settings, around: Surroundings): Lane {
-  const { log, tables, offline, stsDirectory, countTls } = around;
+  const { log, tables, offline, paused, stsDirectory, countTls } = around;
   const isOffline = ({ address, port }: Host) => offline.find(address, port) !== undefined;
   const dns = new Dns(settings.dns);
   const store = stsDirectory === undefined ? undefined : new StsStore(stsDirectory);
@@ -56,9 +58,9 @@ export function createLane(settings: Settings, around: Surroundings): Lane {
     router: new Router(dns, { ...settings.route, isOffline }),
     policies: new TlsPolicies({ ...settings.tls, maps: tables.open(maps) }, log),
     connector: new Connector(settings, new TlsPlanner({ dns, defaults, sts, count }), count, log),
-    cache: new ConnectionCache(settings.cache),
+    cache: new ConnectionCache(settings.cache, ({ localAddress }) => paused.find(localAddress) !== undefined),
     offline,
-    sources: new Sources(settings.source, tables, log),
+    sources: new Sources(settings.source, paused, tables, log),
     logins: new Logins(settings.login, tables),
     discarded: new DiscardedKeywords(settings.discard, settings.discardByAddress, tables),
     signing: signingOf(settings, dns, tables, log),

@@ -60,6 +60,7 @@ runService("smtp", (context) => {
     credit: context.alone ? 1 : DELIVERIES_AT_ONCE,
     deliver: (delivery, hooks, signal) => deliverer.deliver(delivery, hooks, signal),
     remotes: (change) => deliverer.remotes(change),
+    sources: (change) => deliverer.sources(change),
     lost: () => deliverer.forget(),
     reload: (next) => deliverer.reload(next),
     stop() {

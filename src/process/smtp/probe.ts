@@ -17,6 +17,7 @@ import { createLane, type Lane } from "./lane.ts";
 import { explained, ours } from "./login-words.ts";
 import { parseNexthop } from "./nexthop.ts";
 import { OfflineList } from "./offline-list.ts";
+import { PausedSources } from "./paused-sources.ts";
 import type { Host } from "./route.ts";
 import type { Session } from "./session.ts";
 import { type Settings, settingsOf } from "./settings.ts";
@@ -45,7 +46,7 @@ export async function probe(request: Asked, config: Config, tell: Tell): Promise
   }
   const settings = hurried(settingsOf(config.forTransport(transport), agent), request.timeoutMs);
   const log: Log = { info() {}, warn, error: warn, fatal: warn, flush() {} };
-  const lane = createLane(settings, { log, tables, offline: new OfflineList() });
+  const lane = createLane(settings, { log, tables, offline: new OfflineList(), paused: new PausedSources() });
   tell({ step: "result", ...said(await new Probe(request, lane, tell).run(nexthop)) });
 }
 

@@ -12,6 +12,7 @@ import { connectTrouble, tlsReason } from "./connect-errors.ts";
 import { type Features, featuresOf, keywordsOf, NO_FEATURES } from "./features.ts";
 import { loginFailed, noMechanism } from "./login-words.ts";
 import type { Login } from "./logins.ts";
+import type { Pause } from "../../mail/pause.ts";
 import type { Host } from "./route.ts";
 import { assess, type Handshake } from "./tls-peer.ts";
 import { needsTls, type TlsTerms } from "./tls-terms.ts";
@@ -60,6 +61,7 @@ export interface OpenFailure {
   readonly tlsFailed: boolean; // the handshake: without TLS it may go
   readonly tls?: TlsRecord;
   readonly handshake?: Handshake | undefined; // also one that was not enough
+  readonly paused?: readonly Pause[]; // nothing was tried: the source addresses wait for one of these to end
   readonly heldMs?: number; // by a throttle: nothing was tried, and may be after so long
 }
 

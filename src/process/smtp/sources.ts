@@ -8,7 +8,9 @@ import type { SourcePool } from "../../config/source-pools.ts";
 import type { Maps, Tables } from "../../config/tables.ts";
 import type { Deliver } from "../../ipc/messages.ts";
 import { domainOf } from "../../mail/address.ts";
+import { type Pause, pauseText } from "../../mail/pause.ts";
 import type { Opened } from "./connector.ts";
+import type { PausedSources } from "./paused-sources.ts";
 import type { Host } from "./route.ts";
 import { Transcript } from "./transcript.ts";
 import { ownVerdict } from "./verdict.ts";
@@ -30,14 +32,16 @@ const MISSING_MS = 60_000; // so long an address that the machine does not have 
 
 export class Sources {
   readonly #options: SourceOptions;
+  readonly #paused: PausedSources;
   readonly #log: Log;
   readonly #maps: Maps;
   readonly #pools: ReadonlyMap<string, SourceSet>;
   readonly #bound: SourceSet;
   readonly #missing = new Map<string, number>(); // until, monotonic clock, ms
 
-  constructor(options: SourceOptions, tables: Tables, log: Log) {
+  constructor(options: SourceOptions, paused: PausedSources, tables: Tables, log: Log) {
     this.#options = options;
+    this.#paused = paused;
     this.#log = log;
     this.#maps = tables.open(options.bySender);
     const { helo, bindAddress, pools } = options;
@@ -66,7 +70,10 @@ export class Sources {
     return pool;
   }
 
-  /** Connects from one of the set, and from another one when the machine turns out not to have it. */
+  /**
+   * Connects from one of the set that is not paused, and from another one when the machine turns out not to have it.
+   * Where the system chooses the address, it shows only afterwards whether mail may leave from there.
+   */
   async open(host: Host, set: SourceSet, connect: (source: Source) => Promise<Opened>): Promise<Opened> {
     const family = isIPv6(host.address) ? 6 : 4;
     let left = set.of(family);
@@ -75,14 +82,30 @@ export class Sources {
       const verdict = { ...ownVerdict("deferred", "bind", "4.3.5", text, "connect"), isOurs: true as const };
       return { failure: { verdict, stage: "connect", tlsFailed: false }, transcript: new Transcript(host) };
     }
+    const isSocket = host.port === 0; // it has no source address
+    const paused = isSocket ? [] : left.flatMap(({ address }) => this.#paused.find(address) ?? []);
+    left = isSocket ? left : left.filter(({ address }) => this.#paused.find(address) === undefined);
+    if (left.length === 0) return this.#putOff(host, paused);
     for (;;) {
       const source = this.#pick(left);
       const opened = await connect(source);
+      const pause = "session" in opened ? this.#paused.find(opened.session.localAddress) : undefined;
+      if ("session" in opened && pause !== undefined) {
+        opened.session.leave();
+        return this.#putOff(host, [...paused, pause]);
+      }
       if (!("failure" in opened) || opened.failure.verdict.type !== "bind") return opened;
       this.#noteMissing(source.address);
       left = left.filter((one) => one !== source);
       if (left.length === 0) return opened;
     }
+  }
+
+  #putOff(host: Host, paused: readonly Pause[]): Opened {
+    const why = paused[0] === undefined ? "" : pauseText(paused[0]);
+    const text = `delivery temporarily suspended: ${why}`;
+    const verdict = { ...ownVerdict("deferred", "connect", "4.3.2", text, "connect"), description: why };
+    return { failure: { verdict, stage: "connect", tlsFailed: false, paused }, transcript: new Transcript(host) };
   }
 
   /** A delivery's own address has the name that some pool gives it. */

@@ -23,7 +23,9 @@ export const pause: Control = {
 Their mail waits in deferred, untried (delivery temporarily suspended: paused by administrator: TEXT); deliveries that are
 under way are finished. No attempt is counted, the lifetime is. A flush does not try it either.
 --for TIME: ends by itself (30m, 2h, 7d); else with sces-queue resume. A pause outlives a restart; a second one takes the
-place of the first. sces-queue destinations shows what is paused.`,
+place of the first. sces-queue destinations shows what is paused.
+--source: mail leaves from the other addresses of the pool (smtp_source_pools), and waits where there is none. Without a
+pool and smtp_bind_address the system chooses the address, which shows only once connected: such mail waits then.`,
   prepare(args) {
     const { values, positionals } = readOptions(args, OPTIONS);
     const target = targetOf(values);
