@@ -19,7 +19,7 @@
  *   or host, or it takes no mail; 69 refused otherwise.
  *
  * BUGS
- *   Aliases are not followed (sces aliases shows them), and pauses, offline marks and rate limits of the running system
+ *   Aliases are named but not followed (sces aliases shows where they lead), and pauses, offline marks and rate limits of the running system
  *   do not count. As root it is made as mail_owner, as deliveries are; as anybody else it may lack the right to read tables.
  */
 import { fork } from "node:child_process";
@@ -30,9 +30,11 @@ import { EX_DATAERR, EX_NOHOST, EX_NOUSER, EX_OK, EX_SOFTWARE, EX_TEMPFAIL, EX_U
 import { lookupUser } from "../base/user.ts";
 import type { Config } from "../config/config.ts";
 import { rawValues } from "../config/load.ts";
+import { Tables } from "../config/tables.ts";
 import { time, ValueError } from "../config/values.ts";
 import type { ProbeRequest, ProbeStep, ResultStep } from "../ipc/probe.ts";
 import { isAddressError, parsePath } from "../mail/address.ts";
+import { Aliases } from "../service/aliases.ts";
 import { takeConfigOptions } from "../service/config-options.ts";
 import { complain } from "./entry.ts";
 import type { CommandIo } from "./io.ts";
@@ -58,6 +60,7 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   }
   if (isAddressError(recipient) || isAddressError(sender)) return EX_DATAERR;
   const config = settingsOf(NAME, directory, overrides, io);
+  warnOfAlias(recipient.address, config, io);
   const request: ProbeRequest = {
     values: rawValues(config),
     recipient: recipient.address,
@@ -70,6 +73,19 @@ export async function run(args: readonly string[], io: CommandIo): Promise<numbe
   if (result !== undefined) return statusOf(result);
   complain(NAME, io, "the probe ended without a result");
   return EX_SOFTWARE;
+}
+
+/** Mail for an alias never goes the way of its own address. */
+function warnOfAlias(address: string, config: Config, io: CommandIo): void {
+  try {
+    const targets = new Aliases(config, new Tables({ warn: () => {} })).expand(address);
+    if (targets === undefined) return;
+    const names = targets.map((target) => target.address).join(", ");
+    complain(NAME, io, `warning: ${address} is an alias of ${names}: probe that instead`);
+  } catch (error) {
+    if (!(error instanceof ScesError)) throw error;
+    complain(NAME, io, `warning: ${error.message}: ${address} may be an alias`);
+  }
 }
 
 /** Has the SMTP client go the way; resolves with the result, undefined if it ended before. */
