@@ -179,7 +179,7 @@ test.each([
 });
 
 test("an alias is named, since its mail does not go the way of its own address", async () => {
-  const { probe } = await world({}, { virtual_alias_maps: "inline:{ {team@e.org=a@null.org b@null.org} }" });
+  const { probe } = await world({}, { virtual_alias_maps: "inline:{ {team@e.org=a@null.org, b@null.org} }" });
   expect((await probe("team@e.org")).stderr).toContain("team@e.org is an alias of a@null.org, b@null.org: probe that");
   expect((await probe("bob@null.org")).stderr).toBe("");
 });
