@@ -20,6 +20,7 @@ beforeAll(async () => {
     "2.0.0.127.bl.test": { a: ["127.0.0.4"], txt: ["seen $spamming, see http://bl.test/"] },
     "5.0.0.127.bl.test": "servfail",
     "bad.test.rhs.test": { a: ["127.0.0.2"] },
+    "client.test.rhs.test": { a: ["127.0.0.2"] },
     "2.0.0.127.wl.test": { a: ["127.0.0.1"] },
   });
 });
@@ -58,6 +59,31 @@ const ALL = { smtpd_relay_restrictions: "reject_unauth_destination" };
 const only = (name: string, list: string, more: Values = {}): Values => ({ ...ALL, [name]: list, ...more });
 
 const CASES: Readonly<Record<string, Case>> = {
+  reject_rhsbl_client: {
+    values: only("smtpd_client_restrictions", "reject_rhsbl_client rhs.test"),
+    reply: "554 5.7.1 Service unavailable; Client host [client.test] blocked using rhs.test",
+  },
+  reject_rhsbl_helo: {
+    values: only("smtpd_helo_restrictions", "reject_rhsbl_helo rhs.test"),
+    helo: "bad.test",
+    reply: "554 5.7.1 Service unavailable; Helo command [bad.test] blocked using rhs.test",
+  },
+  reject_rhsbl_recipient: {
+    values: only("smtpd_recipient_restrictions", "reject_rhsbl_recipient rhs.test", { relay_domains: "bad.test" }),
+    to: "b@bad.test",
+    reply: "554 5.7.1 Service unavailable; Recipient address [b@bad.test] blocked using rhs.test",
+  },
+  check_sender_mx_access: {
+    values: only("smtpd_sender_restrictions", "check_sender_mx_access inline:{mx.good.test=REJECT}"),
+    reply: "554 5.7.1 <a@good.test>: Sender address rejected: Access denied",
+  },
+  "check_recipient_mx_access by address": {
+    values: only("smtpd_recipient_restrictions", "check_recipient_mx_access inline:{192.0.2=REJECT}", {
+      relay_domains: "good.test",
+    }),
+    to: "b@good.test",
+    reply: "554 5.7.1 <b@good.test>: Recipient address rejected: Access denied",
+  },
   "nothing stands against it": { values: ALL, reply: "250 2.1.5 Ok" },
   "relay is refused": {
     values: ALL,
