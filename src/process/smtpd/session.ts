@@ -133,8 +133,7 @@ export class Session extends Connection implements Answering {
     this.beginWork();
     work.then(
       (reply) => {
-        // 421 and 521 promise that the connection ends (RFC 5321 3.8, RFC 7504 3).
-        if (reply !== undefined && /^[45]21 /.test(reply)) this.endWith(reply);
+        if (reply !== undefined && isLastWord(reply)) this.endWith(reply);
         else this.#answer(reply);
         this.endWork();
       },
@@ -347,7 +346,7 @@ export class Session extends Connection implements Answering {
     if (outcome.isLogged !== true) {
       this.note("reject", "END-OF-MESSAGE", outcome.refusal, this.transaction?.recipients[0]?.address);
     }
-    if (closes || /^[45]21 /.test(outcome.refusal)) this.endWith(outcome.refusal);
+    if (closes || isLastWord(outcome.refusal)) this.endWith(outcome.refusal);
     else this.reply(outcome.refusal);
   }
 
@@ -379,6 +378,11 @@ export class Session extends Connection implements Answering {
     if (!this.#isCommitting) void this.#reception?.abort(); // never rejects
     return this.#tally.toString();
   }
+}
+
+/** 421 and 521 promise that the connection ends (RFC 5321 3.8, RFC 7504 3). */
+function isLastWord(reply: string): boolean {
+  return /^[45]21 /.test(reply);
 }
 
 function decodeUtf8(latin1: string): string | undefined {
