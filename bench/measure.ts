@@ -12,13 +12,15 @@ import type { System } from "./system.ts";
 import type { Workload } from "./workloads.ts";
 
 const POLL_MS = 10;
-const TIMEOUT_SECONDS = 120;
+const TIMEOUT_SECONDS = 120; // for a run of the usual size
+const SLOWEST_RATE = 400; // messages a second; what bounds a longer run
 const LOST_AFTER_SECONDS = 5; // nothing arrives, all queues are empty: what is missing does not come any more
 const SETTLE_MS = 30_000;
 
 export interface Run {
   readonly system: string;
   readonly workload: string;
+  readonly round?: number; // the runs of one round came close together, and are compared with each other
   readonly messages: number;
   readonly accepted?: number; // messages a second until the source has its last 250
   readonly delivered?: number; // messages a second until the sink has them all and no queue holds one
@@ -38,6 +40,7 @@ export async function runSystem(system: System, sink: Sink, load: Workload, sign
   } catch {
     return { ...base, trouble: `${system.queued()} messages were left from the run before` };
   }
+  const timeoutSeconds = Math.max(TIMEOUT_SECONDS, load.messages / SLOWEST_RATE);
   const countBefore = sink.count();
   const processesBefore = system.cpu.byProcess();
   using memory = new MemoryMeter(() => system.cpu.pids());
@@ -60,7 +63,7 @@ export async function runSystem(system: System, sink: Sink, load: Workload, sign
       signal.throwIfAborted();
       const count = sink.count() - countBefore;
       if (count !== arrived) [arrived, arrivedAt] = [count, elapsed()];
-      if (elapsed() > TIMEOUT_SECONDS) state.trouble = `not done after ${TIMEOUT_SECONDS} s`;
+      if (elapsed() > timeoutSeconds) state.trouble = `not done after ${timeoutSeconds} s`;
       if (state.accepted === undefined) continue;
       // Reading directories costs the CPU that we measure: only when there is reason to expect them empty.
       const isQuiet = elapsed() - Math.max(arrivedAt, state.accepted) > LOST_AFTER_SECONDS;

@@ -1,26 +1,35 @@
 /**
- * Peak memory of a system: the proportional set size (shared pages divided among those who share them) of all its
- * processes, added up five times a second. Needs the right to read their smaps_rollup.
+ * Memory of a system: the proportional set size (shared pages divided among those who share them) of all its
+ * processes, added up. Needs the right to read their smaps_rollup.
  */
 import { readFileSync } from "node:fs";
+import { processTitle } from "../test/harness/process-table.ts";
 
 const SAMPLE_INTERVAL_MS = 200;
 
-export class MemoryMeter implements Disposable {
-  readonly #pids: () => number[];
-  readonly #timer: NodeJS.Timeout;
-  #peakBytes = 0;
+export interface MemorySample {
+  readonly atMs: number; // since the meter began
+  readonly totalBytes: number;
+  readonly byProcess: Readonly<Record<string, number>>; // bytes; those of one name are added
+}
 
-  constructor(pids: () => number[]) {
+export class MemoryMeter implements Disposable {
+  readonly samples: MemorySample[] = [];
+  readonly #pids: () => number[];
+  readonly #names = new Map<number, string>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #begunAt = performance.now();
+
+  constructor(pids: () => number[], intervalMs = SAMPLE_INTERVAL_MS) {
     this.#pids = pids;
     this.#sample();
-    this.#timer = setInterval(() => this.#sample(), SAMPLE_INTERVAL_MS);
+    this.#timer = setInterval(() => this.#sample(), intervalMs);
   }
 
   /** In bytes, up to now. */
   peak(): number {
     this.#sample();
-    return this.#peakBytes;
+    return Math.max(...this.samples.map(({ totalBytes }) => totalBytes));
   }
 
   [Symbol.dispose](): void {
@@ -28,9 +37,23 @@ export class MemoryMeter implements Disposable {
   }
 
   #sample(): void {
-    let sum = 0;
-    for (const pid of this.#pids()) sum += proportionalSetSize(pid);
-    this.#peakBytes = Math.max(this.#peakBytes, sum);
+    const byProcess: Record<string, number> = {};
+    let totalBytes = 0;
+    for (const pid of this.#pids()) {
+      const bytes = proportionalSetSize(pid);
+      const name = this.#nameOf(pid);
+      byProcess[name] = (byProcess[name] ?? 0) + bytes;
+      totalBytes += bytes;
+    }
+    this.samples.push({ atMs: performance.now() - this.#begunAt, totalBytes, byProcess });
+  }
+
+  #nameOf(pid: number): string {
+    const known = this.#names.get(pid);
+    if (known !== undefined) return known;
+    const name = (processTitle(pid).split(" ")[0] ?? "").replace(/^.*\//, "");
+    this.#names.set(pid, name);
+    return name;
   }
 }
 

@@ -19,10 +19,10 @@ import { join } from "node:path";
 import { freePort } from "../test/harness/free-port.ts";
 import { runCommand } from "../test/harness/instance.ts";
 import { descendants } from "../test/harness/process-table.ts";
-import { SmtpClient } from "../test/harness/smtp-client.ts";
+import { greets } from "../test/harness/smtp-client.ts";
 import { until } from "../test/harness/until.ts";
 import { CpuMeter } from "./cpu-meter.ts";
-import { countFiles, type System } from "./system.ts";
+import { countFiles, type Flushable } from "./system.ts";
 
 const STOCK_MASTER = "/usr/share/postfix/master.cf.dist";
 
@@ -38,7 +38,7 @@ export function whyNoPostfix(): string | undefined {
   }
 }
 
-export async function startPostfix(sinkPort: number): Promise<System> {
+export async function startPostfix(sinkPort: number): Promise<Flushable> {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "sces-bench-postfix-")));
   const port = await freePort();
   const spool = join(directory, "spool");
@@ -81,6 +81,11 @@ export async function startPostfix(sinkPort: number): Promise<System> {
     cpu,
     version: execFileSync("postconf", ["-d", "-h", "mail_version"], { encoding: "utf8" }).trim(),
     queued: () => countFiles(directories),
+    deferred: () => countFiles([join(spool, "deferred")]),
+    async flush() {
+      const { code, stderr } = await runCommand("postqueue", ["-c", config, "-f"]);
+      if (code !== 0) throw new Error(`postqueue -f: ${stderr}`);
+    },
     logTail: () => readFileSync(join(directory, "maillog"), "utf8").split("\n").slice(-20).join("\n"),
     [Symbol.asyncDispose]: stop,
   };
@@ -121,15 +126,6 @@ maillog_file = ${join(directory, "maillog")}
     .replace(/^([^#\s]\S* +(?:inet|unix|fifo|pass|unix-dgram) +[-yn]+ +[-yn]+ +)y /gm, "$1n ");
   writeFileSync(join(config, "master.cf"), master);
   return config;
-}
-
-async function greets(port: number): Promise<boolean> {
-  try {
-    await (await SmtpClient.connect(port)).quit();
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Asks master to stop, by its own configuration; then ends what is left of the tree that we started. */

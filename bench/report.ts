@@ -1,14 +1,23 @@
-/** Medians, ranges and ratios of many runs, as a table for people. */
+/** Medians, ranges and ratios of many runs, as tables for people. */
+import { type Figure, goodRuns, ratios } from "./comparison.ts";
+import type { Latency } from "./latency.ts";
 import type { Run } from "./measure.ts";
+import { median, quantile, spread } from "./statistics.ts";
+import { table } from "./table.ts";
+import type { Verdict } from "./targets.ts";
 import type { Workload } from "./workloads.ts";
 
-const FLOORS = ["source to sink", "file work"];
-const REFERENCE = "postfix";
+/** From the top of a table. */
+const ORDER = ["sces", "postfix", "haraka", "exim", "source to sink", "file work"];
+const PAIRS = [
+  ["sces", "postfix"],
+  ["sces", "file work"],
+] as const;
 
 interface Column {
   readonly title: string;
   readonly digits: number;
-  value(run: Run): number | undefined;
+  readonly value: Figure;
 }
 
 const COLUMNS: readonly Column[] = [
@@ -19,46 +28,43 @@ const COLUMNS: readonly Column[] = [
   { title: "other load", digits: 1, value: (run) => run.otherLoad },
 ];
 
-export function median(values: readonly number[]): number | undefined {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const high = sorted[middle];
-  return sorted.length % 2 === 1 || high === undefined ? high : (high + (sorted[middle - 1] as number)) / 2;
+/** A block for each workload, then latencies, targets, and what went wrong. */
+export function report(
+  runs: readonly Run[],
+  workloads: readonly Workload[],
+  latencies: readonly Latency[],
+  verdicts: readonly Verdict[],
+): string {
+  const blocks = workloads.map((load) => block(load, runs));
+  return [...blocks, latencyBlock(latencies), verdictBlock(verdicts), troubles(runs)].filter(Boolean).join("\n\n");
 }
 
-/** One block for each workload: a row a system with medians and ranges, the ratio to Postfix, then the floors. */
-export function report(runs: readonly Run[], workloads: readonly Workload[]): string {
-  const blocks = workloads.map((load) =>
-    block(
-      load,
-      runs.filter(({ workload }) => workload === load.name),
-    ),
-  );
-  return `${blocks.filter(Boolean).join("\n\n")}\n${troubles(runs)}`;
-}
-
+/** A row a system with medians and ranges, then ratios (medians of those of the rounds). */
 function block(load: Workload, runs: readonly Run[]): string {
-  const names = [...new Set(runs.map(({ system }) => system))];
-  const systems = names.filter((name) => !FLOORS.includes(name));
-  const rows: string[][] = [["", ...COLUMNS.map(({ title }) => title), "runs"]];
-  for (const name of [...systems, ...names.filter((name) => FLOORS.includes(name))]) {
-    const good = goodRuns(runs, name);
-    rows.push([name, ...COLUMNS.map((column) => cell(column, good)), String(good.length)]);
+  const names = ORDER.filter((name) => goodRuns(runs, name, load.name).length > 0);
+  if (names.length === 0) return "";
+  const rows: string[][] = [["", ...COLUMNS.map(({ title }) => title), "runs", "messages"]];
+  for (const name of names) {
+    const good = goodRuns(runs, name, load.name);
+    const cells = COLUMNS.map(({ value, digits }) => spread(figures(value, good), digits));
+    rows.push([name, ...cells, String(good.length), String(good[0]?.messages)]);
   }
-  for (const name of systems) {
-    if (name === REFERENCE || !systems.includes(REFERENCE)) continue;
-    const ratios = COLUMNS.slice(0, -1).map((column) => ratio(column, goodRuns(runs, name), goodRuns(runs, REFERENCE)));
-    rows.push([`${name} / ${REFERENCE}`, ...ratios, "", ""]);
+  for (const pair of PAIRS) {
+    if (!pair.every((name) => names.includes(name))) continue;
+    const cells = COLUMNS.slice(0, -1).map(({ value }) => {
+      const middle = median(ratios(runs, load.name, pair, value));
+      return middle === undefined ? "-" : `x ${middle.toFixed(2)}`;
+    });
+    rows.push([pair.join(" / "), ...cells, "", "", ""]);
   }
-  if (rows.length === 1) return "";
-  return `${load.name}: ${load.title}; ${load.messages} messages\n${table(rows)}${shares(runs, systems)}`;
+  return `${load.name}: ${load.title}\n${table(rows)}${shares(runs, load.name, names)}`;
 }
 
 /** Where the CPU goes, process by process. */
-function shares(runs: readonly Run[], systems: readonly string[]): string {
+function shares(runs: readonly Run[], workload: string, systems: readonly string[]): string {
   let text = "";
   for (const name of systems) {
-    const good = goodRuns(runs, name);
+    const good = goodRuns(runs, name, workload);
     const processes = new Set(good.flatMap((run) => Object.keys(run.cpuByProcess ?? {})));
     const parts = [...processes]
       .map((process) => ({ process, cpu: median(good.map((run) => run.cpuByProcess?.[process] ?? 0)) ?? 0 }))
@@ -70,28 +76,26 @@ function shares(runs: readonly Run[], systems: readonly string[]): string {
   return text;
 }
 
-function goodRuns(runs: readonly Run[], system: string): readonly Run[] {
-  return runs.filter((run) => run.system === system && run.trouble === undefined);
+function latencyBlock(latencies: readonly Latency[]): string {
+  if (latencies.length === 0) return "";
+  const rows = [["", "median ms", "p90 ms", "p99 ms", "longest ms", "messages"]];
+  for (const { system, timesMs } of latencies) {
+    const cells = [0.5, 0.9, 0.99, 1].map((share) => quantile(timesMs, share)?.toFixed(1) ?? "-");
+    rows.push([system, ...cells, String(timesMs.length)]);
+  }
+  return `Latency: one message at a time, from the dot that ends it to the dot at the destination\n${table(rows)}`;
 }
 
-function numbers(column: Column, runs: readonly Run[]): number[] {
-  return runs.flatMap((run) => column.value(run) ?? []);
+function verdictBlock(verdicts: readonly Verdict[]): string {
+  if (verdicts.length === 0) return "";
+  const rows = [["target", "wanted", "measured", ""]];
+  for (const { what, target, measured, isMet } of verdicts)
+    rows.push([what, target, measured, isMet ? "met" : "MISSED"]);
+  return `Targets: medians of the rounds\n${table(rows)}`;
 }
 
-function cell(column: Column, runs: readonly Run[]): string {
-  const values = numbers(column, runs);
-  const middle = median(values);
-  if (middle === undefined) return "-";
-  const show = (value: number): string => value.toFixed(column.digits);
-  return values.length === 1
-    ? show(middle)
-    : `${show(middle)} (${show(Math.min(...values))}..${show(Math.max(...values))})`;
-}
-
-function ratio(column: Column, ours: readonly Run[], theirs: readonly Run[]): string {
-  const mine = median(numbers(column, ours));
-  const other = median(numbers(column, theirs));
-  return mine === undefined || !other ? "-" : `x ${(mine / other).toFixed(2)}`;
+function figures(of: Figure, runs: readonly Run[]): number[] {
+  return runs.flatMap((run) => of(run) ?? []);
 }
 
 function troubles(runs: readonly Run[]): string {
@@ -99,15 +103,5 @@ function troubles(runs: readonly Run[]): string {
     ...(trouble ? [`! ${workload} ${system}: ${trouble}`] : []),
     ...(extra ? [`! ${workload} ${system}: ${extra} transactions more than messages`] : []),
   ]);
-  return lines.length > 0 ? `\n${lines.join("\n")}\n` : "";
-}
-
-function table(rows: readonly string[][]): string {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length))) ?? [];
-  return rows
-    .map((row) =>
-      row.map((text, column) => (column === 0 ? text.padEnd(widths[0] ?? 0) : text.padStart(widths[column] ?? 0))),
-    )
-    .map((cells) => `  ${cells.join("   ")}`.trimEnd())
-    .join("\n");
+  return lines.join("\n");
 }

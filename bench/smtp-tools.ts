@@ -14,6 +14,7 @@ export class Sink implements AsyncDisposable {
   readonly #directory: string;
   readonly #fd: number;
   #ended = false;
+  #isClosed = false;
 
   private constructor(port: number, delaySeconds: number) {
     this.port = port;
@@ -32,9 +33,9 @@ export class Sink implements AsyncDisposable {
     });
   }
 
-  /** `delaySeconds`: how long it waits with its answer to DATA. */
-  static async start({ delaySeconds = 0 } = {}): Promise<Sink> {
-    const sink = new Sink(await freePort(), delaySeconds);
+  /** `delaySeconds`: how long it waits with its answer to DATA. `port`: default is any free one. */
+  static async start(options: { readonly delaySeconds?: number; readonly port?: number } = {}): Promise<Sink> {
+    const sink = new Sink(options.port ?? (await freePort()), options.delaySeconds ?? 0);
     await until(
       () => `smtp-sink to listen: ${sink.#output()}`,
       () => {
@@ -61,6 +62,8 @@ export class Sink implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#child.kill("SIGKILL");
     await until("smtp-sink to end", () => this.#ended);
     closeSync(this.#fd);

@@ -13,6 +13,14 @@ export interface System extends AsyncDisposable {
   logTail(): string;
 }
 
+/** One that can be told to try at once what waits. */
+export interface Flushable extends System {
+  /** Messages that wait for another try; as `queued`. */
+  deferred(): number;
+  /** Has everything tried now, as an administrator would; throws if the command fails. */
+  flush(): Promise<void>;
+}
+
 /** Files in the directories, private names with a leading dot left out; Postfix hashes some, so it goes deeper. */
 export function countFiles(directories: readonly string[]): number {
   let count = 0;

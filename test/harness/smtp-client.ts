@@ -210,3 +210,13 @@ function expect2xx(command: string, reply: SmtpReply): SmtpReply {
   if (!isPositive(reply)) throw new SmtpRefusal(command, reply);
   return reply;
 }
+
+/** Whether a mail server answers on the port, for those who wait until it does. */
+export async function greets(port: number, timeoutMs = 2000): Promise<boolean> {
+  try {
+    await (await SmtpClient.connect(port, { timeoutMs })).quit();
+    return true;
+  } catch {
+    return false; // nobody listens yet
+  }
+}

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { descendants } from "../harness/process-table.ts";
 import { until } from "../harness/until.ts";
-import { SmtpClient } from "../harness/smtp-client.ts";
+import { greets } from "../harness/smtp-client.ts";
 import { unpacked } from "./debian.ts";
 
 export interface SandboxOptions {
@@ -18,6 +18,7 @@ export interface SandboxOptions {
   readonly files?: Readonly<Record<string, string>>; // by absolute path
   readonly folders?: Readonly<Record<string, string>>; // by absolute path, whose they are
   readonly ownedBy?: Readonly<Record<string, string>>; // files that are not root's
+  readonly wrapper?: readonly string[]; // a command that ends by executing its arguments, e.g. to join a cgroup
 }
 
 const FIRST_ID = 64_100; // Debian gives none of 60000 to 64999 to anybody without asking
@@ -34,15 +35,18 @@ exec chroot "$root" "$@"
 export class Sandbox implements AsyncDisposable {
   readonly directory: string;
   readonly #ids: ReadonlyMap<string, number>;
+  readonly #wrapper: readonly string[];
   readonly #output: string[] = [];
   #child: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
 
-  constructor({ packages, users = [], files = {}, folders = {}, ownedBy = {} }: SandboxOptions) {
+  constructor({ packages, users = [], files = {}, folders = {}, ownedBy = {}, wrapper = [] }: SandboxOptions) {
+    this.#wrapper = wrapper;
     this.directory = realpathSync(mkdtempSync(join(tmpdir(), "sces-real-")));
-    for (const name of ["root", "work", "shared"]) mkdirSync(join(this.directory, name));
+    for (const name of ["root", "work", "shared", "written/shared"]) {
+      mkdirSync(join(this.directory, name), { recursive: true });
+    }
     cpSync(unpacked(packages), this.path("/"), { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
-    mkdirSync(this.path("/shared"));
     this.#ids = this.#addUsers(users);
     for (const [path, text] of Object.entries(files)) this.write(path, text, path.endsWith("key.pem") ? 0o600 : 0o644);
     for (const [path, owner] of Object.entries(folders)) {
@@ -54,7 +58,7 @@ export class Sandbox implements AsyncDisposable {
 
   /** Where outside is what the program wrote there. */
   path(inside: string): string {
-    return join(this.directory, "written", inside);
+    return join(this.directory, inside.startsWith("/shared/") ? "" : "written", inside);
   }
 
   write(inside: string, text: string, mode = 0o644): void {
@@ -62,9 +66,10 @@ export class Sandbox implements AsyncDisposable {
     writeFileSync(this.path(inside), text, { mode });
   }
 
-  /** Starts what stays in the foreground. */
-  start(...command: string[]): void {
+  /** Starts what stays in the foreground; the pid of the first process, from which the others descend. */
+  start(...command: string[]): number {
     this.#child = this.#spawn(command);
+    return this.#child.pid ?? 0;
   }
 
   /** Runs a program to its end; throws if it fails. */
@@ -79,13 +84,9 @@ export class Sandbox implements AsyncDisposable {
     await until(
       () => `a greeting on port ${port}\n${report()}`,
       async () => {
-        try {
-          await (await SmtpClient.connect(port, { timeoutMs: 2000 })).quit();
-          return true;
-        } catch {
-          if (this.#child?.exitCode !== null) throw new Error(`it ended\n${report()}`);
-          return false;
-        }
+        if (await greets(port)) return true;
+        if (this.#child?.exitCode !== null) throw new Error(`it ended\n${report()}`);
+        return false;
       },
       20_000,
     );
@@ -107,7 +108,8 @@ export class Sandbox implements AsyncDisposable {
     const apart = ["--mount", "--propagation", "private", "--pid", "--fork"];
     const shell = ["sh", "-c", MOUNTS, "sh", this.directory, ...command];
     const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
-    const child = spawn("unshare", [...apart, ...shell], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const [program = "", ...args] = [...this.#wrapper, "unshare", ...apart, ...shell];
+    const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     this.#ended = new Promise((resolve) => child.once("close", () => resolve()));
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (text: string) => this.#output.push(text));
