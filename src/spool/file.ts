@@ -1,5 +1,5 @@
 /** Reading queue files. The content stays on disk unless it is asked for. */
-import { closeSync, constants, fstatSync, openSync, read, readSync, type Stats } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, read, readSync, type Stats } from "node:fs";
 import { crc32 } from "node:zlib";
 import { errnoOf, isGone, ScesError, spoolError } from "../base/errors.ts";
 import type { Envelope } from "../mail/envelope.ts";
@@ -52,7 +52,7 @@ export function readQueueFile(path: string): QueueFile {
       links: stat.nlink,
     };
   } catch (error) {
-    throw spoolError(`reading ${path}`, error);
+    throw goneOr(spoolError(`reading ${path}`, error), path);
   } finally {
     closeSync(fd);
   }
@@ -60,9 +60,16 @@ export function readQueueFile(path: string): QueueFile {
 
 /** The message of that id in a queue. Throws as readQueueFile; FILE_DAMAGED too if it is another one's file. */
 export function readMessage(queue: Queue, id: string): QueueFile {
-  const file = readQueueFile(queuePath(queue, id));
-  if (file.envelope.id !== id) throw new ScesError("FILE_DAMAGED", `its envelope is that of ${file.envelope.id}`);
-  return file;
+  const path = queuePath(queue, id);
+  const file = readQueueFile(path);
+  if (file.envelope.id === id) return file;
+  throw goneOr(new ScesError("FILE_DAMAGED", `its envelope is that of ${file.envelope.id}`), path);
+}
+
+/** A file that was moved away while it was read may be written over by now (spent.ts): that is no damage. */
+export function goneOr(error: ScesError, path: string): ScesError {
+  if (error.code !== "FILE_DAMAGED" || lstatSync(path, { throwIfNoEntry: false }) !== undefined) return error;
+  return new ScesError("FILE_GONE", `${path} is gone`, { cause: error });
 }
 
 /** The message of a queue file, checked against its checksum while it is read. */

@@ -8,7 +8,19 @@
  *   published durable as incoming/<id>; the end
  *   aborted   temp file removed; the end
  */
-import { closeSync, fstatSync, fsync, openSync, renameSync, unlinkSync, write, writeSync, writevSync } from "node:fs";
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  fsync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  write,
+  writeSync,
+  writevSync,
+} from "node:fs";
 import { crc32 } from "node:zlib";
 import { DirSync } from "../base/dir-sync.ts";
 import { isGone, ScesError, spoolError } from "../base/errors.ts";
@@ -16,6 +28,7 @@ import type { Envelope, EnvelopeDraft } from "../mail/envelope.ts";
 import { makeQueueId } from "../mail/queue-id.ts";
 import { encodeEnvelope, encodeHead, HEAD_LENGTH, MAX_OFFSET, UNFINISHED_HEAD } from "./format.ts";
 import { queuePath } from "./queues.ts";
+import { type Spent, SpentSource } from "./spent.ts";
 import { tempName } from "./temp.ts";
 
 const INCOMING = "incoming";
@@ -24,22 +37,18 @@ const INCOMING = "incoming";
 export class Intake {
   readonly #incoming = new DirSync(INCOMING);
   readonly #others = new Map<string, DirSync>();
+  readonly #spent = new SpentSource(() => this.syncDirectory("active"));
   #lastMicros = 0;
 
-  /** Makes the temp file. Throws SPOOL_FULL or SPOOL_IO. */
+  /** Makes the temp file, or takes a spent one. Throws SPOOL_FULL or SPOOL_IO. */
   open(): Entry {
     const path = `${INCOMING}/${tempName()}`;
-    let fd: number;
+    const spent = this.#spent.take(path);
+    if (spent !== undefined) return new Entry(this, spent, path, this.#now());
     try {
-      fd = openSync(path, "wx", 0o600);
+      const fd = openSync(path, "wx", 0o600);
+      return new Entry(this, { fd, inode: fstatSync(fd).ino, size: 0 }, path, this.#now());
     } catch (error) {
-      throw spoolError("making a queue file", error);
-    }
-    try {
-      return new Entry(this, fd, path, this.#now());
-    } catch (error) {
-      closeSync(fd);
-      unlinkSync(path);
       throw spoolError("making a queue file", error);
     }
   }
@@ -87,19 +96,21 @@ export class Entry {
   length = 0;
   readonly #intake: Intake;
   readonly #fd: number;
+  #oldSize: number; // of the spent file that this one is written over, bytes; 0: a new file
   #path: string;
   #open = true;
   #sealed = false;
   #envelopeCrc = 0;
   #contentCrc = 0;
 
-  constructor(intake: Intake, fd: number, path: string, micros: number) {
+  constructor(intake: Intake, { fd, inode, size }: Spent, path: string, micros: number) {
     this.#intake = intake;
     this.#fd = fd;
+    this.#oldSize = size;
     this.#path = path;
     const seconds = Math.floor(micros / 1_000_000);
     this.arrival = Math.floor(micros / 1000);
-    this.id = makeQueueId(seconds, micros - seconds * 1_000_000, fstatSync(fd).ino);
+    this.id = makeQueueId(seconds, micros - seconds * 1_000_000, inode);
   }
 
   /** Writes the whole message in one piece and publishes it. Resolves when it would survive a power cut. */
@@ -125,6 +136,8 @@ export class Entry {
       const written =
         buffers.length > 1000 ? writeSync(this.#fd, Buffer.concat(buffers)) : writevSync(this.#fd, buffers);
       if (written !== this.offset + this.length) throw noRoom(written);
+      // What is left of the old message would read as journal of the new one.
+      if (this.#oldSize > written) ftruncateSync(this.#fd, written);
       await this.#sync(privatePath);
       return envelope;
     } catch (error) {
@@ -138,6 +151,8 @@ export class Entry {
     const envelope: Envelope = { id: this.id, arrival: this.arrival, ...draft };
     const line = this.#take(envelope);
     try {
+      if (this.#oldSize > 0) ftruncateSync(this.#fd, 0);
+      this.#oldSize = 0;
       const written = writevSync(this.#fd, [Buffer.from(UNFINISHED_HEAD, "latin1"), line]);
       if (written !== this.offset) throw noRoom(written);
       return envelope;
@@ -221,7 +236,9 @@ export class Entry {
 
   async #sync(privatePath: string | undefined): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      fsync(this.#fd, (error) => (error ? reject(error) : resolve()));
+      // Of a file that was there before, only data and size are new, and that is what fdatasync is for.
+      const sync = this.#oldSize > 0 ? fdatasync : fsync;
+      sync(this.#fd, (error) => (error ? reject(error) : resolve()));
     });
     this.#close();
     this.#sealed = true;

@@ -2,13 +2,13 @@
 import { chmodSync, lstatSync, type Stats } from "node:fs";
 import { ensureDirSync } from "fs-extra/esm";
 import { ScesError } from "../base/errors.ts";
-import { DROP, QUEUES, RUN, STATE, TAKEN } from "./queues.ts";
+import { DROP, FREE, QUEUES, RUN, STATE, TAKEN } from "./queues.ts";
 
 const PRIVATE = 0o700;
 /** Local senders may write into drop/ by a group, without reading it. */
 const DROP_SHARED = 0o1730;
 
-export const DIRECTORIES = [...QUEUES, DROP, TAKEN, RUN, STATE] as const;
+export const DIRECTORIES = [...QUEUES, DROP, TAKEN, FREE, RUN, STATE] as const;
 
 /** Makes what is missing under the current directory. Throws SPOOL_LAYOUT. */
 export function makeLayout(): void {

@@ -16,6 +16,8 @@ export function isQueue(text: string): text is Queue {
 export const DROP = "drop";
 /** Dropped files between being taken and being a message (ARCHITECTURE.md: Drop once). */
 export const TAKEN = "drop/.taken";
+/** Files of finished messages, to be written over (spent.ts). */
+export const FREE = "free";
 /** Sockets and the lock. */
 export const RUN = "run";
 /** What is kept between runs and is no message. */

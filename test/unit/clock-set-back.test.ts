@@ -8,6 +8,7 @@ import { Active } from "../../src/process/qmgr/active.ts";
 import type { ActiveMessage } from "../../src/process/qmgr/message.ts";
 import { Room } from "../../src/process/qmgr/room.ts";
 import type { Scheduler } from "../../src/process/qmgr/scheduler.ts";
+import { SpentFiles } from "../../src/spool/spent.ts";
 import { retryRules } from "../harness/retrying.ts";
 import { useSpool } from "../harness/spool.ts";
 import { spooled } from "../harness/spooled.ts";
@@ -33,6 +34,7 @@ test("a flush takes what was deferred in a time that is still to come, and nothi
 test("what a lost word left in active is found", async () => {
   const id = await spooled("incoming");
   const active = new Active(testConfig({}), retryRules(), memoryLog(), new Room(100), {
+    spent: new SpentFiles(0),
     wake() {},
     onConcluded() {},
     barOf: () => undefined,
@@ -56,6 +58,7 @@ test("nothing is taken for lost before all of active is taken up: an agent of an
   const id = await spooled("incoming");
   renameSync(`incoming/${id}`, `active/${id}`);
   const active = new Active(testConfig({}), retryRules(), memoryLog(), new Room(100), {
+    spent: new SpentFiles(0),
     wake() {},
     onConcluded() {},
     barOf: () => undefined,

@@ -6,6 +6,7 @@ import { testConfig } from "../../src/config/load.ts";
 import { conclude } from "../../src/process/qmgr/conclude.ts";
 import { ActiveMessage } from "../../src/process/qmgr/message.ts";
 import { Intake } from "../../src/spool/intake.ts";
+import { SpentFiles } from "../../src/spool/spent.ts";
 import { retryRules } from "../harness/retrying.ts";
 import { useSpool } from "../harness/spool.ts";
 
@@ -23,7 +24,7 @@ test("a message that cannot leave active is named in bounce once, however often 
   message.apply({ ...attempt, recipient: 0, outcome: "bounced", dsn: "5.1.1" });
   message.apply({ ...attempt, recipient: 1, outcome: "deferred", dsn: "4.2.1" });
 
-  const options = { config: testConfig(), retry: retryRules(), log: memoryLog(), wake() {} };
+  const options = { config: testConfig(), retry: retryRules(), log: memoryLog(), spent: new SpentFiles(0), wake() {} };
   for (let tries = 0; tries < 3; tries += 1) {
     await expect(conclude(message, options)).rejects.toThrow(/exists already/);
   }

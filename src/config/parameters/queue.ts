@@ -54,6 +54,14 @@ export const spool = {
     How often the removal of delivered messages is made durable. After a power cut, messages to a single recipient that
     were delivered within this time may be delivered again.`,
   ),
+  spool_recycle_limit: row(
+    integer(0, 100_000),
+    "1000",
+    `
+    How many files of delivered messages are kept in the spool's free directory, for new messages to be written over
+    them, which costs less than to make and remove files. They are removed after a minute without mail, and at a stop.
+    0: none is kept.`,
+  ),
   drop_scan_interval: row(
     time({ min: "100ms" }),
     "10s",

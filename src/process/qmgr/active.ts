@@ -23,6 +23,7 @@ import { readMessage } from "../../spool/file.ts";
 import { appendRecords, appendSynced } from "../../spool/journal.ts";
 import { queuePath } from "../../spool/queues.ts";
 import { listQueue } from "../../spool/scan.ts";
+import type { SpentFiles } from "../../spool/spent.ts";
 import { conclude, concludeTrouble, type Fate } from "./conclude.ts";
 import type { Entry } from "./destination.ts";
 import { ActiveMessage, type ActiveRecipient, type Intent } from "./message.ts";
@@ -42,6 +43,7 @@ const DEATHS = 3;
 const KILLER = `${DEATHS} processes died while they held nothing but this message`;
 
 export interface ActiveEvents {
+  readonly spent: SpentFiles;
   wake(process: string): void;
   onConcluded(message: ActiveMessage, fate: Fate): void;
   /** How a recipient ends untried, if it is not to be tried. */
@@ -360,12 +362,8 @@ export class Active {
     let fate: Fate;
     this.#concluding += 1;
     try {
-      fate = await conclude(message, {
-        config: this.#config,
-        retry: this.#retry,
-        log: this.#log,
-        wake: this.#events.wake,
-      });
+      const [config, retry, log] = [this.#config, this.#retry, this.#log];
+      fate = await conclude(message, { config, retry, log, ...this.#events });
     } catch (error) {
       if (!(error instanceof ScesError)) throw error;
       this.#log.warn(concludeTrouble(message, error));

@@ -14,6 +14,7 @@ import { reportRules } from "../../service/report-rules.ts";
 import { appendRecords, appendSynced, setDue } from "../../spool/journal.ts";
 import { addSecondName, moveMessage, removeMessage } from "../../spool/moves.ts";
 import { queuePath } from "../../spool/queues.ts";
+import type { SpentFiles } from "../../spool/spent.ts";
 import type { ActiveMessage, ActiveRecipient } from "./message.ts";
 import { judge, type Judgement, scheduleOf } from "./retry.ts";
 
@@ -23,6 +24,7 @@ export interface ConcludeOptions {
   readonly config: Config;
   readonly retry: RetryRules;
   readonly log: Log;
+  readonly spent: SpentFiles;
   /** There is work in that queue. */
   wake(process: string): void;
 }
@@ -65,7 +67,7 @@ async function finish(message: ActiveMessage, isOwed: boolean, options: Conclude
     options.wake("bounce");
     return fate;
   }
-  if (!removeMessage(id, "active")) return "gone";
+  if (!options.spent.retire(id, message.length)) return "gone";
   options.log.info(`${id}: removed`);
   return fate;
 }

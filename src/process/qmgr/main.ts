@@ -19,7 +19,7 @@
  *   retry_profile_maps, expire_early, delay_warning_time, confirm_delay_cleared, *_destination_concurrency_limit,
  *   initial_destination_concurrency, *_destination_concurrency_positive_feedback, *_negative_feedback,
  *   *_failed_cohort_limit, *_destination_recipient_limit, *_destination_rate_delay, throttles, defer_transports,
- *   remote_offline_time, remote_failure_limit, remote_failure_time, agent_report_timeout, spool_sync_interval,
+ *   remote_offline_time, remote_failure_limit, remote_failure_time, agent_report_timeout, spool_sync_interval, spool_recycle_limit,
  *   spool_reserve
  * BUGS
  *   What was set aside is remembered in memory only: after a restart it comes when it is due, in any order.
@@ -33,7 +33,9 @@ import type { Message, Report } from "../../ipc/messages.ts";
 import { RetryRules } from "../../service/retry-rules.ts";
 import { router } from "../../service/router.ts";
 import { type Context, runService, type Service } from "../../service/service.ts";
+import { FREE } from "../../spool/queues.ts";
 import { makeReserve } from "../../spool/reserve.ts";
+import { SpentFiles } from "../../spool/spent.ts";
 import { Active } from "./active.ts";
 import { Agents } from "./agents.ts";
 import { Commands } from "./commands.ts";
@@ -57,8 +59,10 @@ runService("qmgr", async (context: Context): Promise<Service> => {
   const warn = (text: string) => log.warn(text);
   const tables = new Tables({ warn });
   const retryFor = (config: Config) => new RetryRules(config, tables, warn);
+  const spent = new SpentFiles(context.config.spool_recycle_limit);
   const active = new Active(context.config, retryFor(context.config), log, room, {
     wake,
+    spent,
     onConcluded: (message, fate) => commands.concluded(message, fate),
     barOf({ id, sender, recipients }, index) {
       const address = recipients[index]?.address ?? "";
@@ -198,11 +202,21 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     scan(false);
     active.takeUp(true).catch((error) => log.warn(`looking through active: ${messageOf(error)}`));
   }
-  const keepReserve = () => makeReserve(context.config.spool_reserve);
-  keepReserve();
+  function tendSpool(): void {
+    makeReserve(context.config.spool_reserve);
+    clearSpent(() => spent.tend());
+  }
+  function clearSpent(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      log.warn(`clearing ${FREE}: ${messageOf(error)}`);
+    }
+  }
+  tendSpool();
   let runTimer = setInterval(run, context.config.queue_run_delay);
   let syncTimer = setInterval(syncRemovals, context.config.spool_sync_interval);
-  setInterval(keepReserve, 10_000);
+  setInterval(tendSpool, 10_000);
   return {
     reload(config) {
       void suppressed.open();
@@ -210,6 +224,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
       scheduler.config = config;
       leaves.throttles = config.throttles;
       remotes.limits = remoteLimits(config);
+      spent.limit = config.spool_recycle_limit;
       room.limit = config.qmgr_message_active_limit;
       room.replenish();
       clearInterval(runTimer);
@@ -221,6 +236,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
       scheduler.stop();
       while (agents.busy > 0 || active.isConcluding) await new Promise((resolve) => setTimeout(resolve, 20));
       syncRemovals();
+      clearSpent(() => spent.clear());
     },
   };
 });
