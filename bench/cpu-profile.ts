@@ -1,4 +1,5 @@
 /** Reads a .cpuprofile of V8's: where a process spent its time. */
+import { type Step, stepOf } from "./path-steps.ts";
 
 export interface FunctionTime {
   readonly name: string;
@@ -11,6 +12,7 @@ export interface ProfileSummary {
   readonly idleMs: number;
   readonly functions: readonly FunctionTime[]; // longest first
   readonly places: readonly { readonly name: string; readonly selfMs: number }[]; // by file or package, longest first
+  readonly steps: ReadonlyMap<Step, number>; // ms
 }
 
 interface CpuProfile {
@@ -21,6 +23,7 @@ interface CpuProfile {
 
 interface ProfileNode {
   readonly id: number;
+  readonly children?: readonly number[];
   readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
 }
 
@@ -29,6 +32,8 @@ export function summarize(text: string, root: string): ProfileSummary {
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
   const functions = new Map<string, { name: string; place: string; selfMs: number }>();
   const places = new Map<string, number>();
+  const steps = new Map<Step, number>();
+  const stacks = stacksOf(profile.nodes, root);
   let idleMs = 0;
   let busyMs = 0;
   for (const [index, id] of profile.samples.entries()) {
@@ -49,6 +54,8 @@ export function summarize(text: string, root: string): ProfileSummary {
     else functions.set(key, { name: frame.functionName || "(anonymous)", place, selfMs: ms });
     const group = groupOf(file, frame.functionName);
     places.set(group, (places.get(group) ?? 0) + ms);
+    const step = stepOf(frame.functionName, stacks.get(id) ?? []);
+    steps.set(step, (steps.get(step) ?? 0) + ms);
   }
   const longestFirst = (a: { selfMs: number }, b: { selfMs: number }): number => b.selfMs - a.selfMs;
   return {
@@ -56,7 +63,26 @@ export function summarize(text: string, root: string): ProfileSummary {
     idleMs,
     functions: [...functions.values()].sort(longestFirst),
     places: [...places].map(([name, selfMs]) => ({ name, selfMs })).sort(longestFirst),
+    steps,
   };
+}
+
+/** By node: the files of the functions that were running, the innermost first. */
+function stacksOf(nodes: readonly ProfileNode[], root: string): Map<number, readonly string[]> {
+  const stacks = new Map<number, readonly string[]>();
+  const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id] as const)));
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const stack = (id: number): readonly string[] => {
+    const known = stacks.get(id);
+    if (known !== undefined) return known;
+    const parent = parents.get(id);
+    const file = shortened(byId.get(id)?.callFrame.url ?? "", root);
+    const made = [file, ...(parent === undefined ? [] : stack(parent))];
+    stacks.set(id, made);
+    return made;
+  };
+  for (const { id } of nodes) stack(id);
+  return stacks;
 }
 
 function shortened(url: string, root: string): string {
