@@ -1,4 +1,6 @@
 /** sces-queue on a running system. */
+import { renameSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { run } from "../../src/command/queue/run.ts";
 import { type Destination, destination, type ReceivedMessage } from "../harness/destination.ts";
@@ -73,6 +75,13 @@ describe("sces-queue on a running system", () => {
       expect.stringMatching(`^${goes}: sent \\(250 2\\.0\\.0 Ok: queued as `),
     ]);
     expect(ran.status).toBe(0);
+  });
+
+  test("a message that came to active and was not told of is held", async () => {
+    const id = await deferred("untold@hold.test");
+    renameSync(join(sces.spool, "deferred", id), join(sces.spool, "active", id)); // and then its feeder dies
+    expect((await queue("hold", id)).stdout).toMatch(/^1 message affected/);
+    await until(`${id} in hold`, () => sces.queue("hold").includes(id));
   });
 
   test("flush without ids tries all that is deferred", async () => {

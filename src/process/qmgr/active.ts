@@ -141,6 +141,14 @@ export class Active {
     this.#isTakenUp = true;
   }
 
+  /** Takes up a message that nobody told of. Undefined if it cannot be, now or ever. */
+  adopt(id: string): ActiveMessage | undefined {
+    if (!this.#isTakenUp) return undefined; // an agent of an earlier qmgr may still hold it
+    this.#room.entered("");
+    this.#load(id, "");
+    return this.#messages.get(id);
+  }
+
   onReport(entry: Entry, report: Report, ack: () => void): void {
     const { message } = entry;
     message.pending -= 1;

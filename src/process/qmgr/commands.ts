@@ -17,6 +17,8 @@ import type { ActiveMessage } from "./message.ts";
 const SEARCHED: readonly Queue[] = ["deferred", "hold", "incoming", "active", "bounce", "corrupt"];
 /** A message that moves while it is looked for is looked for again so often. */
 const LOOKS = 4;
+/** A file in active/ that nobody has told of for so long will not be told of. */
+const WORD_MS = 1000;
 /** Of command_timeout: an owner that has not begun by then must not begin, for the asker hears that nothing was done. */
 const ORDER_SHARE = 0.5;
 
@@ -114,11 +116,11 @@ export class Commands {
     let open: readonly string[] = targets.map((target) => target.id);
     const seen = new Map(targets.map((target) => [target.id, target.queue]));
     const reason = command.reason ?? "";
+    const untilMs = performance.now() + this.#options.timeoutMs() / 2;
     for (let look = 0; look < LOOKS && open.length > 0; look += 1) {
       const byQueue = new Map<Queue, string[]>();
       for (const id of open) {
-        await this.#whileConcluding(id);
-        const message = this.#options.active.get(id);
+        const message = await this.#settled(id, untilMs);
         if (message !== undefined) {
           const isLater = this.#inActive(message, verb, reason);
           if (isLater === undefined) continue;
@@ -146,10 +148,20 @@ export class Commands {
     return { type: "reply", request: command.request, affected, later, missing };
   }
 
-  /** A message on its way out of active/ is looked for where it goes. */
-  async #whileConcluding(id: string): Promise<void> {
-    const untilMs = performance.now() + this.#options.timeoutMs() / 2;
-    while (this.#options.active.get(id)?.isConcluding && performance.now() < untilMs) {
+  /** The message if it is in active/: one on its way in is waited for, one on its way out is looked for where it goes. */
+  async #settled(id: string, untilMs: number): Promise<ActiveMessage | undefined> {
+    const { active } = this.#options;
+    let mayAdopt = true;
+    for (;;) {
+      const message = active.get(id);
+      const sinceMs = message === undefined ? inActiveFor(id) : undefined;
+      const isUnderWay = message === undefined ? sinceMs !== undefined : message.isConcluding;
+      if (!isUnderWay || performance.now() >= untilMs) return message;
+      if (mayAdopt && sinceMs !== undefined && sinceMs >= WORD_MS) {
+        mayAdopt = false;
+        const adopted = active.adopt(id);
+        if (adopted !== undefined) return adopted;
+      }
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
   }
@@ -197,4 +209,10 @@ export class Commands {
 function find(id: string): Queue | undefined {
   if (!isQueueId(id)) return "corrupt"; // foreign objects are nowhere else
   return SEARCHED.find((queue) => lstatSync(queuePath(queue, id), { throwIfNoEntry: false }) !== undefined);
+}
+
+/** For how many ms the file has been in active/; undefined: it is not there. */
+function inActiveFor(id: string): number | undefined {
+  const stat = isQueueId(id) ? lstatSync(queuePath("active", id), { throwIfNoEntry: false }) : undefined;
+  return stat === undefined ? undefined : Math.abs(Date.now() - stat.ctimeMs); // clocks are set back
 }
