@@ -1,13 +1,14 @@
 /**
  * The log: lines in syslog's form, `Mon DD HH:MM:SS host syslog_name/process[pid]: text`, one line an event.
  *
- * Lines are gathered and written as one write at the end of the loop's turn; `flush()` writes at once and is called
- * before the reply or report that a line describes leaves the process. A file is opened for appending, so that
+ * Lines are gathered (gather.ts) and written as one write; `flush()` writes at once and is called before the reply or
+ * report that a line describes leaves the process. A file is opened for appending, so that
  * processes share it, and opened again on reload, so that it can be rotated.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
 import { errnoOf, messageOf } from "./errors.ts";
+import { Gather } from "./gather.ts";
 import { clean } from "./text.ts";
 
 export interface Log {
@@ -57,7 +58,7 @@ export function createLog(initial: LogOptions): ProcessLog {
   let sinks = openSinks(options);
   let lines: string[] = [];
   let severities: Severity[] = [];
-  let scheduled = false;
+  const gather = new Gather(flush);
   let stampSecond = -1;
   let stamp = "";
 
@@ -71,7 +72,7 @@ export function createLog(initial: LogOptions): ProcessLog {
     return stamp;
   }
   function flush(): void {
-    scheduled = false;
+    gather.written();
     if (lines.length === 0) return;
     const batch = lines;
     const marks = severities;
@@ -82,12 +83,8 @@ export function createLog(initial: LogOptions): ProcessLog {
   function add(severity: Severity, text: string): void {
     lines.push(`${head()}${PREFIXES[severity]}${clean(text, MAX_LINE)}\n`);
     severities.push(severity);
-    if (severity === "fatal") {
-      flush();
-    } else if (!scheduled) {
-      scheduled = true;
-      setImmediate(flush);
-    }
+    if (severity === "fatal") flush();
+    else gather.added(true);
   }
   return {
     info: (text) => add("info", text),

@@ -1,14 +1,21 @@
 /**
- * One end of a connection between processes: JSON lines over a UNIX socket, gathered during a turn of the loop and
- * written as one piece. Before they leave, `beforeFlush` runs: the log lines that describe them are written first.
+ * One end of a connection between processes: JSON lines over a UNIX socket, gathered (base/gather.ts) and written as
+ * one piece. Before they leave, `beforeFlush` runs: the log lines that describe them are written first.
  */
 import type { Socket } from "node:net";
+import { Gather } from "../base/gather.ts";
 import { type Hello, type Message, PROTOCOL_VERSION } from "./messages.ts";
 
 /** A line longer than this is no message of ours; the longest, 1,000 admissions, stays far below. */
 const MAX_LINE = 64 * 1024 * 1024;
 /** When the peer does not read, we stop producing at this many bytes. */
 const HIGH_WATER = 8 * 1024 * 1024;
+
+/**
+ * Said for every message: while there are many, they wait for each other for a moment. A report does not: should its
+ * agent die before it is said, the message is sent once more.
+ */
+const GATHERED: ReadonlySet<Message["type"]> = new Set(["new", "admitted", "deliver", "ack"]);
 
 export interface LinkEvents {
   onMessage(message: Message): void;
@@ -22,7 +29,7 @@ export class Link {
   readonly #events: LinkEvents;
   readonly #beforeFlush: () => void;
   #lines: string[] = [];
-  #scheduled = false;
+  readonly #gather = new Gather(() => this.flush());
   #rest: string[] = []; // the beginning of a line, in pieces
   #restLength = 0;
   #closed = false;
@@ -47,15 +54,12 @@ export class Link {
   send(message: Message): void {
     if (this.#closed) return; // a hint that is lost costs time only
     this.#lines.push(JSON.stringify(message));
-    if (!this.#scheduled) {
-      this.#scheduled = true;
-      setImmediate(() => this.flush());
-    }
+    this.#gather.added(GATHERED.has(message.type));
   }
 
-  /** Writes now what was said in this turn. */
+  /** Writes now what was said so far. */
   flush(): void {
-    this.#scheduled = false;
+    this.#gather.written();
     if (this.#lines.length === 0 || this.#closed) return;
     const lines = this.#lines;
     this.#lines = [];
