@@ -187,7 +187,7 @@ export interface Report {
   readonly type: "report";
   readonly job: number;
   readonly id: string;
-  readonly results: readonly Attempt[]; // one for each recipient of the delivery that was tried
+  readonly results: readonly Attempt[]; // one for each recipient of the delivery that was tried; in short if sent and recorded
   readonly fault?: string; // connection or handshake failed: negative feedback for the destination, in the log's words
   readonly offlineMs?: number; // nothing was tried: every address is marked offline, the first for so long; `fault` says why
   readonly pausedSources?: readonly string[]; // recipients wait for one of these, `source IP` as pauseKey has it

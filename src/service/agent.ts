@@ -143,7 +143,8 @@ export function runAgent(context: Context, options: AgentOptions): Service {
       const about = categoryLine(delivery.id, recipient, attempt);
       if (about !== undefined) log.info(about);
     }
-    const told: Report = { type: "report", job: delivery.job, id: delivery.id, ...result, recorded };
+    const results = recorded ? result.results.map(inShort) : result.results;
+    const told: Report = { type: "report", job: delivery.job, id: delivery.id, ...result, results, recorded };
     unacknowledged.set(delivery.job, told);
     if (introduced) client?.send(told);
   }
@@ -196,5 +197,24 @@ export function runAgent(context: Context, options: AgentOptions): Service {
       }
       await options.stop?.();
     },
+  };
+}
+
+/** Of what was sent, and is on disk or needs no record, qmgr is told what it asks for. */
+function inShort(attempt: Attempt): Attempt {
+  if (attempt.outcome !== "sent") return attempt;
+  const { kind, recipient, type, outcome, time, to, port, dsn, text, relayedDsn } = attempt;
+  return {
+    kind,
+    recipient,
+    attempt: attempt.attempt,
+    type,
+    outcome,
+    time,
+    ...(to === undefined ? {} : { to }),
+    ...(port === undefined ? {} : { port }),
+    dsn,
+    text,
+    ...(relayedDsn === undefined ? {} : { relayedDsn }),
   };
 }

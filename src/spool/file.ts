@@ -87,13 +87,13 @@ export interface Content {
 }
 
 /**
- * Opens the content of a message. `memoryBytes`: up to this length it is read at once and verified. Throws FILE_GONE,
- * FILE_DAMAGED, SPOOL_IO.
+ * Opens the content of a message. `memoryBytes`: up to this length it is read at once and verified. `sizeBytes`: where
+ * the content is said to end in the file; if so, it takes one read. Throws FILE_GONE, FILE_DAMAGED, SPOOL_IO.
  */
-export function openContent(path: string, memoryBytes: number): Content {
-  const { fd, stat } = openQueueFile(path);
+export function openContent(path: string, memoryBytes: number, sizeBytes = FIRST_READ): Content {
+  const fd = openPath(path);
   try {
-    const first = readRange(fd, 0, Math.min(stat.size, FIRST_READ));
+    const first = readRange(fd, 0, sizeBytes <= memoryBytes ? sizeBytes : FIRST_READ);
     const head = parseHead(first);
     const length = head.length;
     const done = () => closeSync(fd);
@@ -117,8 +117,9 @@ export function openContent(path: string, memoryBytes: number): Content {
       close() {},
     };
   } catch (error) {
+    const isFile = fstatSync(fd).isFile(); // looked at only now: this is done for every delivery
     closeSync(fd);
-    throw spoolError(`reading ${path}`, error);
+    throw isFile ? spoolError(`reading ${path}`, error) : noFile(path);
   }
 }
 
@@ -165,20 +166,27 @@ function damagedContent(): ScesError {
 }
 
 function openQueueFile(path: string): { readonly fd: number; readonly stat: Stats } {
-  let fd: number;
+  const fd = openPath(path);
+  const stat = fstatSync(fd);
+  if (!stat.isFile()) {
+    closeSync(fd);
+    throw noFile(path);
+  }
+  return { fd, stat };
+}
+
+function openPath(path: string): number {
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     if (isGone(error)) throw new ScesError("FILE_GONE", `${path} is gone`, { cause: error });
     if (errnoOf(error) === "ELOOP") throw new ScesError("FILE_DAMAGED", `${path} is a symbolic link`);
     throw spoolError(`opening ${path}`, error);
   }
-  const stat = fstatSync(fd);
-  if (!stat.isFile()) {
-    closeSync(fd);
-    throw new ScesError("FILE_DAMAGED", `${path} is no regular file`);
-  }
-  return { fd, stat };
+}
+
+function noFile(path: string): ScesError {
+  return new ScesError("FILE_DAMAGED", `${path} is no regular file`);
 }
 
 function readRange(fd: number, position: number, length: number): Buffer {

@@ -278,7 +278,8 @@ export class Delivery {
 
   /** Gives the message to an open session. Returns whether that was found dead before. */
   async #over(session: Session): Promise<boolean> {
-    const held = await messageByLeave(this.#lane.settings.throttles, session, this.#hop, this.#asking);
+    const { throttles } = this.#lane.settings;
+    const held = throttles.isEmpty ? undefined : await messageByLeave(throttles, session, this.#hop, this.#asking);
     if (held !== undefined) {
       this.#isHeld = true;
       this.#lane.cache.give(this.#key, session);

@@ -54,7 +54,8 @@ runService("smtp", (context) => {
     log,
     stsDirectory: MTA_STS,
     countTls: (outcome) => counter.count(outcome),
-    openContent: (delivery) => openContent(queuePath("active", delivery.id), MEMORY_BYTES),
+    openContent: (delivery) =>
+      openContent(queuePath("active", delivery.id), MEMORY_BYTES, delivery.offset + delivery.length),
   });
   return runAgent(context, {
     credit: context.alone ? 1 : DELIVERIES_AT_ONCE,

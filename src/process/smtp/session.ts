@@ -176,6 +176,7 @@ export class Session extends Wire {
     this.at = "idle";
     this.deadline.clear();
     this.localAddress = this.socket?.localAddress;
+    this.socket?.setTimeout(0); // or its timer would be moved with every byte
     const opened = this.#opened;
     this.#opened = undefined;
     opened?.(undefined);
