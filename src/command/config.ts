@@ -70,18 +70,18 @@ function show(source: Source, flags: ReadonlySet<string>, names: readonly string
   let status = EX_OK;
   for (const name of wanted) {
     if (flags.has("n") && !source.settings.written.has(name)) continue;
-    const text = findText(settings, ALL, name)?.text;
-    if (text === undefined) {
-      const near = nearest(name);
-      io.stderr.write(
-        `sces config: unknown parameter: ${name}${near === undefined ? "" : `; did you mean ${near}?`}\n`,
-      );
-      status = EX_DATAERR;
-      continue;
-    }
-    let value = text;
+    let value: string;
     try {
-      if (flags.has("x")) value = expandFor(settings, ALL, name, text);
+      const text = findText(settings, ALL, name)?.text;
+      if (text === undefined) {
+        const near = nearest(name);
+        io.stderr.write(
+          `sces config: unknown parameter: ${name}${near === undefined ? "" : `; did you mean ${near}?`}\n`,
+        );
+        status = EX_DATAERR;
+        continue;
+      }
+      value = flags.has("x") ? expandFor(settings, ALL, name, text) : text;
     } catch (error) {
       io.stderr.write(`sces config: parameter ${name}: ${messageOf(error)}\n`);
       status = EX_CONFIG;

@@ -11,6 +11,7 @@
  * with stars; `type=TYPE` of the attempt. Actions, several with commas: `bounce` and `defer` decide whatever the code
  * says, `slow=TIME` and `pause=TIME` hold back the destination, `none`.
  */
+import { compileExpression } from "./expression.ts";
 import { type Line, logicalLines, type TableProblem } from "./table-formats.ts";
 import { parseTime, shown, ValueError } from "./values.ts";
 
@@ -161,13 +162,9 @@ function digitsOf(pattern: string): string {
 function parseExpression(source: string): Omit<Matcher, "row"> {
   const why = slowness(source);
   if (why !== undefined) throw new ValueError(`expression may be slow: ${shown(source)} (${why})`);
-  try {
-    const expression = new RegExp(source, "i");
-    const classes = /^\^([45])/.exec(source)?.[1] ?? "45";
-    return { classes, fits: (_, whole) => expression.test(whole) };
-  } catch (error) {
-    throw new ValueError(`bad expression: ${shown(source)} (${(error as Error).message})`);
-  }
+  const expression = compileExpression(source, "i", source);
+  const classes = /^\^([45])/.exec(source)?.[1] ?? "45";
+  return { classes, fits: (_, whole) => expression.test(whole) };
 }
 
 /**

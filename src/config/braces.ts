@@ -20,7 +20,13 @@ export function splitOutsideBraces(text: string, divider = /[\s,]/): string[] {
   return items;
 }
 
-/** What is inside, if the whole text stands in braces. */
+/** What is inside, if the whole text stands in braces: in one pair, not in several as `{a} {b}`. */
 export function withoutBraces(text: string): string {
-  return /^\{(.*)\}$/s.exec(text)?.[1]?.trim() ?? text;
+  if (!text.startsWith("{")) return text;
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === "{") depth++;
+    if (text[at] === "}" && --depth === 0) return at === text.length - 1 ? text.slice(1, at).trim() : text;
+  }
+  return text;
 }

@@ -1,4 +1,7 @@
 /** What is wrong with the settings, all of it at once: an administrator wants to mend a file in one go. */
+import { clean } from "../base/text.ts";
+
+const MAX_TEXT = 4096; // characters
 
 export interface Problem {
   readonly place: string; // "etc/main.cf, line 12", "-o name=value", or "" for a default
@@ -14,6 +17,7 @@ export class ConfigError extends Error {
   }
 }
 
+/** For a terminal or the log: what is wrong may be a character that no line can hold. */
 export function problemText(problem: Problem): string {
-  return problem.place === "" ? problem.text : `${problem.place}: ${problem.text}`;
+  return clean(problem.place === "" ? problem.text : `${problem.place}: ${problem.text}`, MAX_TEXT);
 }

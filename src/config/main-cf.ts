@@ -19,7 +19,7 @@ export interface MainCf {
 }
 
 const NOTHING = /^\s*(#|$)/;
-const ENTRY = /^([^\s=]+)\s*=\s*(.*?)\s*$/s;
+const ENTRY = /^([^\s=]+)\s*=(.*)$/s;
 
 export function parseMainCf(text: string, file: string): MainCf {
   const entries: Entry[] = [];
@@ -36,7 +36,8 @@ export function parseMainCf(text: string, file: string): MainCf {
     if (match === null) {
       problems.push({ place: `${file}, line ${start}`, text: entryProblem(logical) });
     } else {
-      const [, name = "", value = ""] = match;
+      const [, name = "", written = ""] = match;
+      const value = written.trim();
       const earlier = seen.get(name);
       if (earlier !== undefined) {
         warnings.push(`${file}, line ${start}: overriding earlier entry: ${name}=${earlier}`);

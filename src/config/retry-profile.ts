@@ -199,7 +199,8 @@ function grown(letter: string, intervalMs: number, factor: number, lastWaitMs: n
 
 /** A time, also of several parts as Exim has it (1h30m). */
 function duration(text: string, whole: string = text): number {
-  const parts = /^(\d+(ms|[smhdw])?)+$/.test(text) ? (text.match(/\d+(?:ms|[smhdw])?/g) ?? []) : [];
+  // All but the last with their unit: were it free, so many digits could be divided in as many ways.
+  const parts = /^(?:\d+(?:ms|[smhdw]))*\d*$/.test(text) ? (text.match(/\d+(?:ms|[smhdw])?/g) ?? []) : [];
   const total = parts.reduce((sum, part) => sum + (parseTime(part, "s") ?? Number.NaN), 0);
   if (parts.length === 0 || !Number.isSafeInteger(total) || total <= 0) {
     throw new ValueError(`bad time value or unit: ${shown(whole)} (a whole number and s, m, h, d or w)`);

@@ -2,6 +2,7 @@
  * Rules of the hold_*_checks: `pattern reason`, divided by commas. Patterns: `/expression/flags`, and for addresses
  * `user@example.org`, `user@`, `example.org` (and its subdomains) or `@`, which matches all.
  */
+import { compileExpression } from "./expression.ts";
 import { networkMatcher } from "./match.ts";
 import { shown, ValueError, type Kind } from "./values.ts";
 
@@ -56,16 +57,12 @@ function rule(subject: Subject, pattern: string, reason: string): Rule {
 function matcher(subject: Subject, pattern: string): (text: string) => boolean {
   const [, source, flags] = /^\/(.+)\/([a-z]*)$/.exec(pattern) ?? [];
   if (source !== undefined) {
-    try {
-      // Case does not matter, as in Postfix's regexp tables; the flag i is allowed and changes nothing.
-      const expression = new RegExp(source, `i${(flags ?? "").replace("i", "")}`);
-      return (text) => {
-        expression.lastIndex = 0;
-        return expression.test(text);
-      };
-    } catch (error) {
-      throw new ValueError(`bad expression: ${shown(pattern)} (${(error as Error).message})`);
-    }
+    // Case does not matter, as in Postfix's regexp tables; the flag i is allowed and changes nothing.
+    const expression = compileExpression(source, `i${(flags ?? "").replace("i", "")}`, pattern);
+    return (text) => {
+      expression.lastIndex = 0;
+      return expression.test(text);
+    };
   }
   if (subject === "header") throw new ValueError(`bad rule: ${shown(pattern)} (a header rule is an /expression/)`);
   const lower = pattern.toLowerCase();

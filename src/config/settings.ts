@@ -36,8 +36,13 @@ interface Found {
   readonly text: string;
 }
 
-/** The unexpanded text that holds for a name in a view. */
-export function findText(settings: Settings, view: View, name: string): Found | undefined {
+/** The unexpanded text that holds for a name in a view. `computing`: the defaults that ask for it. Throws ExpandError. */
+export function findText(
+  settings: Settings,
+  view: View,
+  name: string,
+  computing: readonly string[] = [],
+): Found | undefined {
   for (const key of ownKeys(view, name)) {
     const text = settings.written.get(key);
     if (text !== undefined) return { key, text };
@@ -54,7 +59,7 @@ export function findText(settings: Settings, view: View, name: string): Found | 
   if (parameter === undefined) return undefined;
   return {
     key: "",
-    text: parameter.compute === undefined ? parameter.default : computed(settings, name as ParameterName),
+    text: parameter.compute === undefined ? parameter.default : computed(settings, name as ParameterName, computing),
   };
 }
 
@@ -69,9 +74,10 @@ function ownKeys(view: View, name: string): string[] {
   return [`${own}_${suffix}`, `${agent}_${suffix}`].filter((key) => key !== name);
 }
 
-/** A default that the machine decides, written so that expanding gives it back. */
-export function computed(settings: Settings, name: ParameterName): string {
-  const lookup = lookupIn(settings, { kind: "all" });
+/** A default that the machine decides, written so that expanding gives it back. Throws ExpandError. */
+export function computed(settings: Settings, name: ParameterName, computing: readonly string[] = []): string {
+  if (computing.includes(name)) throw new ExpandError("the value refers to itself");
+  const lookup: Lookup = (other) => findText(settings, { kind: "all" }, other, [...computing, name])?.text;
   const value = parameterOf(name).compute?.({
     directory: settings.directory,
     explicit(other) {
@@ -107,8 +113,9 @@ export function evaluateAll(settings: Settings, view: View): { values: Values; p
   const values: Record<string, unknown> = {};
   const problems: Problem[] = [];
   for (const name of PARAMETER_NAMES) {
-    const found = findText(settings, view, name) ?? { key: "", text: "" };
+    let found: Found = { key: "", text: "" };
     try {
+      found = findText(settings, view, name) ?? found;
       values[name] = evaluate(settings, view, name, found.text);
     } catch (error) {
       problems.push(problemWith(settings, found.key, name, error));

@@ -2,6 +2,7 @@
  * The text of lookup tables, as Postfix writes it (postmap(1), aliases(5), regexp_table(5), cidr_table(5)). A line that cannot be
  * understood is a problem of its own; the rest of the table holds.
  */
+import { compileExpression } from "./expression.ts";
 import { networkMatcher } from "./match.ts";
 import { splitOutsideBraces, withoutBraces } from "./braces.ts";
 import type { TableType } from "./maps.ts";
@@ -74,8 +75,12 @@ function textTable(text: string, format: RegExp, shape: string): Table {
 function inlineTable(text: string): Table {
   const entries = new Map<string, string>();
   const problems: TableProblem[] = [];
-  for (const item of splitOutsideBraces(text.replaceAll(/\s*=\s*/g, "="))) {
-    const match = /^([^=]+)=(.*)$/s.exec(withoutBraces(item));
+  const tight = text
+    .split("=")
+    .map((part) => part.trim())
+    .join("=");
+  for (const item of splitOutsideBraces(tight)) {
+    const match = /^([^={}]+)=(.*)$/s.exec(withoutBraces(item));
     if (match === null) problems.push({ line: 0, text: `no key=value: ${shown(item)}` });
     else entries.set((match[1] ?? "").trim().toLowerCase(), (match[2] ?? "").trim());
   }
@@ -97,7 +102,7 @@ interface Rule {
   readonly inner: Rule[] | undefined; // of `if`: what stands up to `endif`
 }
 
-const PATTERN_LINE = /^(if\s+)?(!?)\s*(\/(?:[^/\\]|\\.)*\/[a-zA-Z]*|[^\s/!]\S*)(?:\s+(.*))?$/s;
+const PATTERN_LINE = /^(?:(if)\s+)?(?:(!)\s*)?(\/(?:[^/\\]|\\.)*\/[a-zA-Z]*|[^\s/!]\S*)(?:\s+(.*))?$/s;
 
 /** Rules in their order, the first that matches decides; `if PATTERN` and `endif` around some; `!` before one: not. */
 function patternTable(text: string, compile: (pattern: string) => Pattern): Table {
@@ -157,13 +162,9 @@ function expressionPattern(written: string): Pattern {
   if (source === undefined) throw new ValueError(`bad expression: ${shown(written)} (as /expression/)`);
   const unknown = /[^ims]/.exec(flags)?.[0];
   if (unknown !== undefined) throw new ValueError(`unknown flag ${unknown} behind ${shown(written)}`);
-  try {
-    const own = flags.replaceAll("i", "");
-    const expression = new RegExp(source, flags.includes("i") ? own : `${own}i`);
-    return (key) => expression.exec(key) ?? undefined;
-  } catch (error) {
-    throw new ValueError(`bad expression: ${shown(written)} (${(error as Error).message})`);
-  }
+  const own = flags.replaceAll("i", "");
+  const expression = compileExpression(source, flags.includes("i") ? own : `${own}i`, written);
+  return (key) => expression.exec(key) ?? undefined;
 }
 
 function networkPattern(written: string): Pattern {

@@ -80,6 +80,22 @@ describe("a config", () => {
     );
   });
 
+  test("finds circles through defaults that the machine works out", () => {
+    // mydomain is what is behind the first dot of myhostname.
+    expect(problemsOf(() => loadConfig(write("myhostname = mail.$mydomain\n")))).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/main\.cf, line 1: parameter myhostname: the value refers to itself$/),
+        "parameter mydomain: the value refers to itself",
+      ]),
+    );
+    expect(loadConfig(write("myhostname = mail.$mydomain\nmydomain = e.org\n")).myhostname).toBe("mail.e.org");
+  });
+
+  test("says what is wrong in one line, whatever characters it has", () => {
+    for (const problem of problemsOf(() => loadConfig(write("a\rb\n\u001b[2Jx = 1\nmail_name = ${\u009b\n"))))
+      expect(problem).toMatch(/^[ -~]+$/);
+  });
+
   test("refuses config_directory in main.cf", () => {
     expect(problemsOf(() => loadConfig(write("config_directory = /x")))[0]).toContain("cannot be set");
   });

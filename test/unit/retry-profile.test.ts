@@ -102,6 +102,8 @@ test.each([
   ["{ a: F,2h,15m; 5m }", /bad schedule/],
   ["{ a: 5m; jitter 200% }", /bad jitter/],
   ["{ a: backoff 10m 5m }", /must not be longer/],
+  // Divided in every possible way by an expression that allowed it: minutes for 40 digits.
+  [`{ a: ${"9".repeat(10_000)}x }`, /bad time value/],
 ])("%s is refused with a reason", (text, reason) => {
   expect(() => retryProfiles.parse(text, "/")).toThrow(reason);
 });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { checkTable } from "../../src/command/check/tables.ts";
+import { parseMainCf } from "../../src/config/main-cf.ts";
 import { maps, parseTable, tableName, type TableType } from "../../src/config/maps.ts";
 import { parseTableText } from "../../src/config/table-formats.ts";
 import { Tables } from "../../src/config/tables.ts";
@@ -92,6 +93,36 @@ describe("patterns", () => {
     expect(find("cidr", table, "10.1.1.1")).toBe(undefined);
     expect(problems("cidr", "nonsense x")).toEqual([1]);
   });
+});
+
+describe("inline tables", () => {
+  const look = (text: string) => maps.parse(text, "/").map(({ type, name }) => parseTableText(type, name))[0];
+
+  test("that are several where one is meant are a problem, not an error in a session", () => {
+    for (const text of ["inline:{a=b}{c=d}", "inline:{ {a=b} {c=d}x }"]) expect(look(text)?.problems).toHaveLength(1);
+    expect(look("inline:{ {a = b c}, d=e }")?.find("a")).toBe("b c");
+  });
+});
+
+describe("expressions", () => {
+  test("are compiled when the table is read: one that is too large is a problem then", () => {
+    expect(problems("regexp", `/${"(".repeat(20_000)}a${")".repeat(20_000)}/ x\n/b/ y`)).toEqual([1]);
+  });
+
+  test("that cannot be understood are quoted in a way that a terminal bears", () => {
+    const [problem] = parseTableText("regexp", "/\u001b[2J(/ x").problems;
+    expect(problem?.text).toMatch(/^[ -~]+$/);
+  });
+});
+
+test("white space without end costs no time, in tables and in main.cf", () => {
+  const blank = " ".repeat(200_000);
+  const started = performance.now();
+  parseTableText("inline", `a${blank}b`);
+  parseTableText("texthash", `a${blank}b${blank}c`);
+  parseMainCf(`a = b${blank}c${blank}\n`, "main.cf");
+  for (const type of ["regexp", "cidr", "aliases"] as const) parseTableText(type, `if${blank}/a${blank}b`);
+  expect(performance.now() - started).toBeLessThan(1000);
 });
 
 describe("tables of a process", () => {

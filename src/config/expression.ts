@@ -1,0 +1,16 @@
+/** Regular expressions that an administrator writes. */
+import { clean } from "../base/text.ts";
+import { shown, ValueError } from "./values.ts";
+
+/** `written`: as it stands in the file, for the error. Throws ValueError. */
+export function compileExpression(source: string, flags: string, written: string): RegExp {
+  try {
+    const expression = new RegExp(source, flags);
+    // It is compiled when it is used first: one that is too large would throw then, in the middle of a session.
+    expression.test("");
+    expression.lastIndex = 0;
+    return expression;
+  } catch (error) {
+    throw new ValueError(`bad expression: ${shown(written)} (${clean((error as Error).message, 200)})`);
+  }
+}
