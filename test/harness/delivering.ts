@@ -63,6 +63,7 @@ export function agent(
       };
       const delivery = deliveryOf(job, nexthop, letter);
       const done = await deliverer.deliver(delivery, hooks, letter.signal ?? new AbortController().signal);
+      letters.delete(delivery.job);
       const { results: attempts, fault, remoteFaults = [], damaged, transcript } = done;
       return { attempts, fault, remoteFaults, damaged, transcript, dots };
     },

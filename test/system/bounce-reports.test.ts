@@ -46,7 +46,7 @@ describe("a failed message", () => {
     expect(readdirSync("bounce")).toEqual([]);
   });
 
-  test("goes back as headers only where it is too large or its sender said so", async () => {
+  test("[F12] goes back as headers only where it is too large or its sender said so", async () => {
     const body = "x".repeat(70).concat("\r\n").repeat(10_000);
     await putMessage({ content: CONTENT + body });
     await putMessage({ envelope: { ret: "HDRS" } });
@@ -60,7 +60,7 @@ describe("a failed message", () => {
     expect(published()).toHaveLength(2);
   });
 
-  test("reports failures, delays and successes each by themselves, as NOTIFY says", async () => {
+  test("[F13] reports failures, delays and successes each by themselves, as NOTIFY says", async () => {
     const recipients = [
       { address: "failed@e.test" },
       { address: "silent@e.test", notify: ["NEVER" as const] },
@@ -85,7 +85,7 @@ describe("a failed message", () => {
     ]);
   });
 
-  test("of the null sender is not reported, or to the postmaster by notify_classes", async () => {
+  test("[F7] of the null sender is not reported, or to the postmaster by notify_classes", async () => {
     const first = await putMessage({ envelope: { sender: "" } });
     const quiet = bench();
     await quiet.returns.wake();
@@ -103,7 +103,7 @@ describe("a failed message", () => {
     expect(loud.log.lines[0]).toBe(`${second}: postmaster non-delivery notification: ${notice?.file.envelope.id}`);
   });
 
-  test("of a double bounce is given up", async () => {
+  test("[F8] of a double bounce is given up", async () => {
     const id = await putMessage({ envelope: { sender: "double-bounce@mx.here.test" } });
     const { returns, log } = bench({ notify_classes: "2bounce, bounce" });
     await returns.wake();

@@ -7,7 +7,7 @@ import { instance } from "../harness/instance.ts";
 import { plainMessage, sendMail } from "../harness/smtp-client.ts";
 import { until } from "../harness/until.ts";
 
-test("files, links, FIFOs and directories with foreign names go to quarantine from every queue", async (t) => {
+test("[G9] files, links, FIFOs and directories with foreign names go to quarantine from every queue", async (t) => {
   await using sink = await destination();
   await using sces = await instance(
     { smtp_tls_security_level: "none", relayhost: `[127.0.0.1]:${sink.port}`, queue_run_delay: "300ms" },

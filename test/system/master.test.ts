@@ -31,7 +31,7 @@ test("every process has its title, and those that have no work are not there", a
   ]);
 });
 
-test("the spool is private, and modes that are too open are narrowed at start", async (context) => {
+test("[G7 G13] the spool is private, and modes that are too open are narrowed at start", async (context) => {
   await using sces = await instance({}, { test: context });
   for (const name of readdirSync(sces.spool)) {
     const stat = statSync(join(sces.spool, name));

@@ -161,5 +161,11 @@ describe("an .eml file in drop/", () => {
       expect(partsOf(last.text).body).toBe(partsOf(whole?.text ?? "").body);
       expect(last.envelope).toMatchObject({ body: "8BITMIME" });
     }
+    // A line that looks like a mailbox's and is longer than any header is none: it took the place of the header.
+    const postmark = `From someone ${"once ".repeat(4000)}\nFrom: a@one.test\nTo: b@two.test\n\nHi\n`;
+    for (const limit of ["1m", "4096"]) {
+      const { refused } = await pick("c.eml", postmark, { spool_memory_limit: limit, header_size_limit: "1024" });
+      expect(refused?.reason).toMatch(/no header field in line 1|header/);
+    }
   });
 });

@@ -76,7 +76,7 @@ describe("a dropped file", () => {
     expect(messages().length).toBe(1);
   });
 
-  test("that is cut short before it is taken becomes the shorter message", async () => {
+  test("[G5] that is cut short before it is taken becomes the shorter message", async () => {
     await using picking = new Picking(SETTINGS);
     writeFileSync("drop/a.eml", `${HEADER}one\ntwo\n`);
     await pause(STABLE_MS / 2);
@@ -95,7 +95,7 @@ describe("a dropped file", () => {
     expect(picking.log.lines).toEqual([]);
   });
 
-  test("that is replaced again and again is taken once for each content that was complete, never half", async () => {
+  test("[G5] that is replaced again and again is taken once for each content that was complete, never half", async () => {
     // Large, so that reading takes its time.
     await using picking = new Picking({ drop_stable_time: "0", spool_memory_limit: "4096", message_size_limit: "0" });
     const contents = Array.from({ length: 30 }, (_, index) => `${HEADER}${String(index).repeat(400_000)}\n`);
@@ -113,7 +113,7 @@ describe("a dropped file", () => {
     expect(quarantined()).toEqual([]);
   });
 
-  test("that grows while it is read is taken when it has stopped", async () => {
+  test("[G5] that grows while it is read is taken when it has stopped", async () => {
     await using picking = new Picking({ ...SETTINGS, spool_memory_limit: "4096", message_size_limit: "0" });
     writeFileSync("drop/a.eml", HEADER);
     for (let index = 0; index < 10; index += 1) {

@@ -65,14 +65,14 @@ describe("a .json file in drop/", () => {
     ["a number", "7", /no object/],
     ["null", "null", /no object/],
     ["two objects", "{}{}", /is no JSON/],
-    ["too deep", `{"x":${"[".repeat(100_000)}`, /deeper than 64/],
+    ["[H5] too deep", `{"x":${"[".repeat(100_000)}`, /deeper than 64/],
     ["too deep in pairs", `{"x":${"[[],".repeat(100_000)}`, /deeper than 64/],
-    ["too many parts", `{"x":[${"{},".repeat(250_000)}0]}`, /more than 200000 parts/],
+    ["[H5] too many parts", `{"x":[${"{},".repeat(250_000)}0]}`, /more than 200000 parts/],
     ["without recipient", json({ mime: MIME }), /has no recipient/],
     ["with both", json({ recipient: "b@two.test", recipients: ["c@two.test"], mime: MIME }), /both/],
     ["with a number as recipient", json({ recipient: 7, mime: MIME }), /recipient is no string/],
     ["with null as recipient", json({ recipient: null, mime: MIME }), /recipient is no string/],
-    ["with a list as recipient", json({ recipient: ["b@two.test"], mime: MIME }), /recipient is no string/],
+    ["[H6] with a list as recipient", json({ recipient: ["b@two.test"], mime: MIME }), /recipient is no string/],
     ["with a string as recipients", json({ recipients: "b@two.test", mime: MIME }), /recipients is no array/],
     ["with no recipients", json({ recipients: [], mime: MIME }), /recipients is empty/],
     [
@@ -80,20 +80,20 @@ describe("a .json file in drop/", () => {
       json({ recipients: ["b@two.test", {}], mime: MIME }),
       /recipients\[1\] is no string/,
     ],
-    ["with __proto__ for recipient", '{"__proto__":{"recipient":"b@two.test"},"mime":"a: b"}', /has no recipient/],
+    ["[H5] with __proto__ for recipient", '{"__proto__":{"recipient":"b@two.test"},"mime":"a: b"}', /has no recipient/],
     ["with a bad recipient", json({ recipient: "b@@two.test", mime: MIME }), /recipient: invalid local part/],
     ["with an empty recipient", json({ recipient: "<>", mime: MIME }), /recipient: empty address/],
     [
-      "with a line end in an address",
+      "[D8] with a line end in an address",
       json({ recipient: "b@two.test\nRCPT TO:<c@x.test>", mime: MIME }),
       /recipient: invalid/,
     ],
-    ["with a NUL in an address", json({ recipient: "b\0@two.test", mime: MIME }), /recipient: invalid/],
+    ["[D8] with a NUL in an address", json({ recipient: "b\0@two.test", mime: MIME }), /recipient: invalid/],
     ["with a bad sender", json({ envelope: "a b@x", recipient: "b@two.test", mime: MIME }), /envelope: invalid/],
     ["with an object as sender", json({ envelope: {}, recipient: "b@two.test", mime: MIME }), /envelope is no string/],
     ["without mime", json({ recipient: "b@two.test" }), /has no mime/],
     ["with a key", json({ recipient: "b@two.test", key: "x" }), /no message store/],
-    ["with mime as object", json({ recipient: "b@two.test", mime: { from: "x" } }), /responsive/],
+    ["[H7] with mime as object", json({ recipient: "b@two.test", mime: { from: "x" } }), /responsive/],
     ["with mime as number", json({ recipient: "b@two.test", mime: 1 }), /mime is no string/],
     ["with empty mime", json({ recipient: "b@two.test", mime: "" }), /has no header/],
     ["with mime without header", json({ recipient: "b@two.test", mime: "hello world\n" }), /line 1/],
@@ -107,7 +107,7 @@ describe("a .json file in drop/", () => {
       /notify is no string/,
     ],
     ["with a bad ret", json({ recipient: "b@two.test", mime: MIME, dsn: { ret: "ALL" } }), /ret/],
-    ["with a line end in envid", json({ recipient: "b@two.test", mime: MIME, dsn: { envid: "a\r\nb" } }), /envid/],
+    ["[D8] with a line end in envid", json({ recipient: "b@two.test", mime: MIME, dsn: { envid: "a\r\nb" } }), /envid/],
     ["with a long envid", json({ recipient: "b@two.test", mime: MIME, dsn: { envid: "x".repeat(101) } }), /envid/],
     ["with a line end in orcpt", json({ recipient: "b@two.test", mime: MIME, dsn: { orcpt: "rfc822;a\nb" } }), /orcpt/],
     ["with a long orcpt", json({ recipient: "b@two.test", mime: MIME, dsn: { orcpt: "x".repeat(500) } }), /orcpt/],
@@ -120,7 +120,7 @@ describe("a .json file in drop/", () => {
     ]);
   });
 
-  test("of 50,000 recipients is taken, of one more is not", async () => {
+  test("[H6] of 50,000 recipients is taken, of one more is not", async () => {
     const recipients = Array.from({ length: 50_000 }, (_, index) => `u${index}@two.test`);
     writeFileSync("drop/a.json", json({ recipients, mime: MIME }));
     writeFileSync("drop/b.json", json({ recipients: [...recipients, "last@two.test"], mime: MIME }));

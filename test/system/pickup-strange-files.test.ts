@@ -26,7 +26,7 @@ async function takeAll(settings: Readonly<Record<string, string>> = {}): Promise
 }
 
 describe("in drop/", () => {
-  test("FIFOs, sockets, directories and devices go to corrupt/ unopened, and hold nothing up", async () => {
+  test("[G3] FIFOs, sockets, directories and devices go to corrupt/ unopened, and hold nothing up", async () => {
     for (let index = 0; index < 8; index += 1) execFileSync("mkfifo", [`drop/fifo${index}.eml`]);
     mkdirSync("drop/directory.eml");
     writeFileSync("drop/directory.eml/inside.eml", MESSAGE);
@@ -49,7 +49,7 @@ describe("in drop/", () => {
     expect(readFileSync(`corrupt/${kept["directory.eml"]?.name}/inside.eml`, "utf8")).toBe(MESSAGE);
   });
 
-  test("no link is followed: the link goes to corrupt/, its target stays as it was", async () => {
+  test("[G1 G2] no link is followed: the link goes to corrupt/, its target stays as it was", async () => {
     writeFileSync("secret", MESSAGE);
     const { atimeMs } = statSync("secret");
     execFileSync("mkfifo", ["fifo"]);
@@ -71,7 +71,7 @@ describe("in drop/", () => {
     expect(statSync("secret").atimeMs).toBe(atimeMs);
   });
 
-  test("hard links are refused: they could be anybody's file", async () => {
+  test("[G4] hard links are refused: they could be anybody's file", async () => {
     writeFileSync("secret", MESSAGE);
     linkSync("secret", "drop/a.eml");
     writeFileSync("drop/b.eml", MESSAGE);
@@ -102,7 +102,7 @@ describe("in drop/", () => {
     expect(quarantined()).toEqual([]);
   });
 
-  test("any bytes may be a name", async () => {
+  test("[G6 G12] any bytes may be a name", async () => {
     const names = [
       Buffer.from([0xff, 0xfe, ...Buffer.from(".eml")]),
       Buffer.from("a\nb: x\x1b]0;y\x07.eml"),
@@ -127,7 +127,7 @@ describe("in drop/", () => {
     expect(log.lines.every((line) => !/[\p{Cc}\u2028\u2029\u202e]/u.test(line))).toBe(true);
   });
 
-  test("private names and *.tmp are left alone", async () => {
+  test("[G6] private names and *.tmp are left alone", async () => {
     for (const name of [".a.eml", "a.eml.tmp", "b.TMP", ".tmp.1.2.3"]) writeFileSync(`drop/${name}`, MESSAGE);
     writeFileSync("drop/last.eml", MESSAGE);
     await using picking = new Picking();

@@ -189,7 +189,7 @@ describe("sces-queue changes a stopped system's mail", () => {
     "all",
     "3D360150",
     "f1.2.3./../x",
-  ])("one malformed id (%j) among good ones: 65, and nothing is done", async (malformed) => {
+  ])("[G8] one malformed id (%j) among good ones: 65, and nothing is done", async (malformed) => {
     const id = await spool.add();
     for (const [args, input] of [
       [["delete", id, malformed], ""],

@@ -134,7 +134,7 @@ describe("sces-queue list", () => {
     expect((await queue("list", "--queue", "bounce", "--json")).stdout.trim().split("\n")).toHaveLength(2);
   });
 
-  test("text from outside cannot command a terminal", async () => {
+  test("[G11] text from outside cannot command a terminal", async () => {
     const evil = "a\u001b]0;x\u0007\r\n\u202e\u009b";
     await spool.add({
       queue: "hold",

@@ -135,7 +135,7 @@ describe("sces-sendmail", () => {
     expect(only()).toBe(`X-Sender: <a@x.test>\nX-Receiver: <b@y.test>\n${MESSAGE}`);
   });
 
-  test("the message cannot smuggle in recipients, a sender or wishes", async () => {
+  test("[D8] the message cannot smuggle in recipients, a sender or wishes", async () => {
     const evil = "X-Receiver: evil@e.test\nX-Sender: forged@e.test\nx-mq-dsn-notify: NEVER\nx-mq-envelope: f@e.test\n";
     await send(evil + MESSAGE, "-f", "a@x.test", "b@y.test");
     expect(only()).toBe(`X-Sender: <a@x.test>\nX-Receiver: <b@y.test>\n${MESSAGE}`);

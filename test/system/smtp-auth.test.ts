@@ -140,7 +140,7 @@ describe("whose login", () => {
     expect(said).toEqual([]);
   });
 
-  test("a table that others can read puts the mail off, before a connection is made", async () => {
+  test("[G10] a table that others can read puts the mail off, before a connection is made", async () => {
     await using sink = await destination({ extensions: ["AUTH PLAIN"] });
     const path = file("127.0.0.1 alice:secret");
     chmodSync(path, 0o640);

@@ -182,7 +182,7 @@ describe("where mail goes", () => {
     expect(it.dns.queries).toHaveLength(2);
   });
 
-  test("an answer too long for UDP comes by TCP, and of 400 MX hosts few are looked at", async () => {
+  test("[F6] an answer too long for UDP comes by TCP, and of 400 MX hosts few are looked at", async () => {
     const zones: Zones = Object.fromEntries([
       ["e.org", { mx: Array.from({ length: 400 }, (_, index) => [index, `mx${index}.e.org`] as const) }],
       ...Array.from({ length: 400 }, (_, index) => [`mx${index}.e.org`, { a: ["127.0.0.1"] }] as const),
@@ -195,16 +195,16 @@ describe("where mail goes", () => {
 
 describe("where mail cannot go", () => {
   test.each([
-    ["a domain that does not exist", {}, "bounced", "5.1.2", `${NOT_FOUND}e.org type=A: Host not found`],
+    ["[F5] a domain that does not exist", {}, "bounced", "5.1.2", `${NOT_FOUND}e.org type=A: Host not found`],
     [
-      "a domain with neither MX nor address",
+      "[F5] a domain with neither MX nor address",
       { "e.org": {} },
       "bounced",
       "5.4.4",
       `${NOT_FOUND}e.org type=A: Host found but no data record of requested type`,
     ],
     [
-      "a null MX",
+      "[F3] a null MX",
       { "e.org": { mx: [[0, "."]], a: ["127.0.0.1"] } },
       "bounced",
       "5.1.10",
@@ -218,17 +218,35 @@ describe("where mail cannot go", () => {
       `${NOT_FOUND}mx.e.org type=A: Host not found`,
     ],
     [
-      "an MX that is an address",
+      "[F6] an MX that is an address",
       { "e.org": { mx: [[1, "127.0.0.1"]] } },
       "bounced",
       "5.4.4",
       "Name service error for 127.0.0.1: invalid host or domain name",
     ],
-    ["SERVFAIL", { "e.org": "servfail" }, "deferred", "4.4.3", `${NOT_FOUND}e.org type=MX: Host not found, try again`],
-    ["REFUSED", { "e.org": "refused" }, "deferred", "4.4.3", `${NOT_FOUND}e.org type=MX: Host not found, try again`],
-    ["no answer", { "e.org": "timeout" }, "deferred", "4.4.3", `${NOT_FOUND}e.org type=MX: Host not found, try again`],
     [
-      "a loop of CNAMEs",
+      "[F4] SERVFAIL",
+      { "e.org": "servfail" },
+      "deferred",
+      "4.4.3",
+      `${NOT_FOUND}e.org type=MX: Host not found, try again`,
+    ],
+    [
+      "[F4] REFUSED",
+      { "e.org": "refused" },
+      "deferred",
+      "4.4.3",
+      `${NOT_FOUND}e.org type=MX: Host not found, try again`,
+    ],
+    [
+      "[F4] no answer",
+      { "e.org": "timeout" },
+      "deferred",
+      "4.4.3",
+      `${NOT_FOUND}e.org type=MX: Host not found, try again`,
+    ],
+    [
+      "[F4] a loop of CNAMEs",
       { "e.org": { cname: "f.org" }, "f.org": { cname: "e.org" } },
       "deferred",
       "4.4.3",
@@ -258,7 +276,7 @@ describe("where mail cannot go", () => {
     expect(it.sinks[0]?.connections).toBe(0);
   });
 
-  test("nowhere takes longer than smtp_dns_timeout", async () => {
+  test("[F4] nowhere takes longer than smtp_dns_timeout", async () => {
     await using it = await world({ "e.org": { mx: [[1, "mx.e.org"]] }, "mx.e.org": "timeout" }, [{}], {
       smtp_dns_timeout: "300ms",
     });
@@ -272,7 +290,7 @@ describe("where mail cannot go", () => {
     expect((await smtp.send("e.org")).attempts).toMatchObject([{ outcome: "deferred", dsn: "4.4.3" }]);
   });
 
-  test("junk among the MX names is passed over and never quoted raw", async () => {
+  test("[F6] junk among the MX names is passed over and never quoted raw", async () => {
     const junk = "a b\r\n<x>";
     await using it = await world({
       "e.org": {
@@ -297,7 +315,7 @@ describe("mail never goes in circles", () => {
     world(zones, [], { smtpd_listen: "127.0.0.1:2599", smtp_tcp_port: "2599", submission_listen: "*:2598" });
 
   test.each(["127.0.0.1", "0.0.0.0", "0.0.0.1"])(
-    "an MX at %s, where this system listens, loops back",
+    "[F2] an MX at %s, where this system listens, loops back",
     async (address) => {
       await using it = await own({ "e.org": { mx: [[1, "mx.e.org"]] }, "mx.e.org": { a: [address] } });
       const { attempts } = await it.smtp.send("e.org");
@@ -329,7 +347,7 @@ describe("mail never goes in circles", () => {
     },
   );
 
-  test.each(["localhost", "sces.test"])("an MX named %s loops back", async (name) => {
+  test.each(["localhost", "sces.test"])("[F2] an MX named %s loops back", async (name) => {
     await using it = await world({ "e.org": { mx: [[1, name]] }, "sces.test": { a: ["192.0.2.1"] } });
     expect((await it.smtp.send("e.org")).attempts).toMatchObject([{ outcome: "bounced", dsn: "5.4.6" }]);
     expect(it.sinks[0]?.connections).toBe(0);
@@ -340,7 +358,7 @@ describe("mail never goes in circles", () => {
     expect((await it.smtp.send("e.org")).attempts).toMatchObject([{ outcome: "bounced", dsn: "5.4.6" }]);
   });
 
-  test("hosts no better than this system are left out", async () => {
+  test("[F2] hosts no better than this system are left out", async () => {
     const zones: Zones = {
       "e.org": {
         mx: [

@@ -109,6 +109,12 @@ describe("8BITMIME", () => {
     expect(commands).toEqual([]);
   });
 
+  test("what a part says of itself is quoted in a way that a terminal bears", async () => {
+    const text = "Content-Transfer-Encoding: b\x1b[2J\tinary\r\n\r\nJörg\r\n";
+    const { attempts } = await commandsOf({ text, envelope: { body: "8BITMIME" } }, without);
+    expect(attempts[0]?.text).toMatch(/: 8-bit text in a part in b\\x1b\[2j\\x09inary cannot be converted$/);
+  });
+
   test("is forgone with disable_mime_output_conversion", async () => {
     const { messages } = await commandsOf(eightBit, without, { disable_mime_output_conversion: "yes" });
     expect(messages[0]?.data.toString()).toBe(eightBit.text);

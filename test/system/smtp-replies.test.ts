@@ -32,7 +32,10 @@ describe.each([
     ["2xx to DATA", { data: "250 2.0.0 thanks" }],
     ["3xx to MAIL", { mail: "354 what" }],
     ["3xx to the end of data", { dot: "354 more" }],
-    ["six digits", { mail: "299999 x" }],
+    ["[D12] six digits", { mail: "299999 x" }],
+    ["[D12] no code at all", { mail: "hello" }],
+    ["[D11] no behind a yes", { dot: "250-ok\r\n550 no" }],
+    ["[D11] yes behind a no", { rcpt: "550-no\r\n250 ok" }],
     ["a code of 9xx", { dot: "999 x" }],
   ] as const)("%s is a protocol error, for now, and ends the connection", async (_what, answers) => {
     const { attempt, accepted, commands } = await outcomeOf({ ...offers, ...answers });
@@ -101,7 +104,7 @@ test("a reply in pieces of one byte is one reply", async () => {
   expect(attempt).toMatchObject({ outcome: "bounced", dsn: "5.1.1" });
 });
 
-test("control characters, markup and broken UTF-8 in a reply cannot leave their line", async () => {
+test("[D10] control characters, markup and broken UTF-8 in a reply cannot leave their line", async () => {
   const evil = Buffer.from("550 5.1.1 \x1b[31m\x07<script>\r\x00\u202eabc\u0085\u2028x", "utf8").toString("latin1");
   await using sink = await destination({ rcpt: { reply: "" } });
   sink.set({ rcpt: () => ({ reply: Buffer.from(evil, "latin1").toString("utf8") }) });
@@ -113,7 +116,7 @@ test("control characters, markup and broken UTF-8 in a reply cannot leave their 
   expect(text).toContain("\\x1b[31m");
 });
 
-test("what is kept of a long reply is bounded", async () => {
+test("[D10] what is kept of a long reply is bounded", async () => {
   const line = `550-5.7.1 ${"x".repeat(2000)}`;
   const { attempt } = await outcomeOf({
     rcpt: `${Array.from({ length: 400 }, () => line).join("\r\n")}\r\n550 5.7.1 end`,
@@ -144,7 +147,7 @@ test("a reply that nobody asked for is not taken for the next one", async () => 
   expect(sink.connections).toBe(2);
 });
 
-test("a reply cannot forge a record: the journal gets it as one escaped string", async () => {
+test("[D9] a reply cannot forge a record: the journal gets it as one escaped string", async () => {
   const { attempt } = await outcomeOf({
     rcpt: '550-a\r\n550-{"kind":"attempt","recipient":0,"outcome":"sent"}\r\n550 DONE 0',
   });

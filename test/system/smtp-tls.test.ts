@@ -20,7 +20,7 @@ describe("smtp_tls_security_level = may", () => {
     expect(attempts[0]).not.toHaveProperty("tls");
   });
 
-  test("goes on in the clear when STARTTLS is refused", async () => {
+  test("[B17] goes on in the clear when STARTTLS is refused", async () => {
     await using sink = await destination({ tls: true, starttls: "454 4.7.0 not now" });
     await using smtp = agent();
     expect((await smtp.send(`[127.0.0.1]:${sink.port}`)).attempts).toMatchObject([{ outcome: "sent" }]);
@@ -30,7 +30,7 @@ describe("smtp_tls_security_level = may", () => {
   test.each([
     ["talks nonsense", { tls: "garbage" as const }],
     ["closes", { tls: true, starttls: { reply: "220 go", end: "close" as const } }],
-  ])("when the server %s in the handshake, sends in the clear on a new connection", async (_, answers) => {
+  ])("[B17] when the server %s in the handshake, sends in the clear on a new connection", async (_, answers) => {
     await using sink = await destination(answers);
     await using smtp = agent();
     const { attempts, fault } = await smtp.send(`[127.0.0.1]:${sink.port}`);
@@ -42,7 +42,7 @@ describe("smtp_tls_security_level = may", () => {
     ]);
   });
 
-  test("drops what was said in the clear behind the 220", async () => {
+  test("[B2] drops what was said in the clear behind the 220", async () => {
     await using sink = await destination({ tls: true, starttls: "220 go\r\n250-injected\r\n250 SIZE 1" });
     await using smtp = agent();
     expect((await smtp.send(`[127.0.0.1]:${sink.port}`)).attempts).toMatchObject([
@@ -67,7 +67,7 @@ describe("smtp_tls_security_level = encrypt", () => {
     ["refuses it", { tls: true, starttls: "454 4.7.0 not now" }, "4.7.4", /refused to start TLS: 454 4\.7\.0 not now$/],
     ["knows no EHLO", { tls: true, ehlo: "502 5.5.1 what" }, "4.7.4", /not offered/],
     ["talks nonsense", { tls: "garbage" as const }, "4.7.5", /^Cannot start TLS: handshake failure/],
-  ])("nothing is sent in the clear when the server %s", async (_, answers, dsn, text) => {
+  ])("[B17] nothing is sent in the clear when the server %s", async (_, answers, dsn, text) => {
     await using sink = await destination(answers);
     await using smtp = agent(settings);
     const { attempts, fault } = await smtp.send(`[127.0.0.1]:${sink.port}`);
@@ -84,7 +84,7 @@ describe("smtp_tls_security_level = encrypt", () => {
   });
 });
 
-test("verify does not send to a server whose certificate nobody vouches for", async () => {
+test("[B17] verify does not send to a server whose certificate nobody vouches for", async () => {
   await using sink = await destination({ tls: true });
   await using smtp = agent({ smtp_tls_security_level: "verify" });
   const { attempts } = await smtp.send(`[127.0.0.1]:${sink.port}`);

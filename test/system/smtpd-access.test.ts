@@ -186,7 +186,7 @@ describe("recipients", () => {
   const unknown = (address: string, where: string) =>
     `550 5.1.1 <${address}>: Recipient address rejected: User unknown in ${where} recipient table`;
 
-  test("that no table knows are refused, and nothing is taken to be returned", async () => {
+  test("[F14] that no table knows are refused, and nothing is taken to be returned", async () => {
     await using mta = await smtpd(maps);
     await using client = await open(mta);
     for (const address of ["bob@example.org", "Bob+x@example.org", "carol@example.org", "dave@relay.test"]) {

@@ -27,7 +27,7 @@ async function expectVerdicts(expected: Record<string, string>, values: Record<s
 }
 
 describe("strangers", () => {
-  test("may send to our domains and no further", async () => {
+  test("[C8] may send to our domains and no further", async () => {
     await expectVerdicts({
       "<u@example.org>": OK,
       "<u@EXAMPLE.ORG>": OK,
@@ -40,7 +40,7 @@ describe("strangers", () => {
     });
   });
 
-  test("cannot route through us", async () => {
+  test("[C1 C2 C3 C4 C5] cannot route through us", async () => {
     await expectVerdicts({
       "<u%evil.com@example.org>": DENIED,
       "<evil.com!u@example.org>": DENIED,
@@ -53,7 +53,7 @@ describe("strangers", () => {
     });
   });
 
-  test("cannot name hosts by number", async () => {
+  test("[C6 C7] cannot name hosts by number", async () => {
     await expectVerdicts({
       "<u@[127.0.0.1]>": DENIED,
       "<u@[IPv6:::1]>": DENIED,
@@ -64,7 +64,7 @@ describe("strangers", () => {
     await expectVerdicts({ "<u@[127.0.0.1]>": OK, "<u@[127.0.0.2]>": DENIED }, { mydestination: "[127.0.0.1]" });
   });
 
-  test("must give a domain, except to the postmaster", async () => {
+  test("[C17] must give a domain, except to the postmaster", async () => {
     await expectVerdicts({
       "<>": SYNTAX,
       "<postmaster>": OK,
@@ -75,7 +75,7 @@ describe("strangers", () => {
     });
   });
 
-  test("say addresses as they are written, or not at all", async () => {
+  test("[C13 C14] say addresses as they are written, or not at all", async () => {
     await expectVerdicts({
       '<"\\"@example.org>': SYNTAX,
       "<u@-e.example.org>": SYNTAX,
@@ -88,7 +88,7 @@ describe("strangers", () => {
     });
   });
 
-  test("get no other answer for what a shell would run", async () => {
+  test("[C15] get no other answer for what a shell would run", async () => {
     await expectVerdicts({
       "<-oQ/tmp@example.org>": OK,
       "<|/bin/sh@example.org>": OK,
@@ -99,7 +99,7 @@ describe("strangers", () => {
     });
   });
 
-  test("cannot hide characters in an address", async () => {
+  test("[C11 C16] cannot hide characters in an address", async () => {
     await expectVerdicts({
       "<u\u001b[0m@example.org>": SYNTAX,
       "<u\tx@example.org>": SYNTAX,
@@ -113,7 +113,7 @@ describe("strangers", () => {
 describe("addresses beyond ASCII", () => {
   const utf8 = (text: string) => Buffer.from(text).toString("latin1");
 
-  test("need SMTPUTF8", async () => {
+  test("[C10] need SMTPUTF8", async () => {
     await expectVerdicts({
       [utf8("<ü@example.org>")]: "553 5.6.7",
       [utf8("<u@bücher.example>")]: "553 5.6.7",
@@ -133,7 +133,7 @@ describe("addresses beyond ASCII", () => {
     });
   });
 
-  test("have one form of their domain, whatever it was written as", async () => {
+  test("[C9] have one form of their domain, whatever it was written as", async () => {
     await using server = await smtpd({ mydestination: "xn--bcher-kva.example" });
     await using client = await server.open();
     await client.ask("MAIL FROM:<a@sender.test> SMTPUTF8", "250");
@@ -146,7 +146,7 @@ describe("addresses beyond ASCII", () => {
     expect(server.stored()[0]?.envelope.recipients).toEqual([{ address: "u@xn--bcher-kva.example" }]);
   });
 
-  test("are refused where UTS 46 or a reader would be fooled", async () => {
+  test("[C16 C18] are refused where UTS 46 or a reader would be fooled", async () => {
     await using server = await smtpd();
     await using client = await server.open();
     await client.ask("MAIL FROM:<a@sender.test> SMTPUTF8", "250");
@@ -169,7 +169,7 @@ describe("addresses beyond ASCII", () => {
 });
 
 describe("recipients", () => {
-  test("that differ in the case of the local part are two, and the same one counts once", async () => {
+  test("[C12] that differ in the case of the local part are two, and the same one counts once", async () => {
     await using server = await smtpd();
     await using client = await server.open();
     await client.ask("MAIL FROM:<a@sender.test>", "250");

@@ -82,7 +82,7 @@ describe("a user", () => {
 });
 
 describe("AUTH", () => {
-  test("is neither offered nor taken in the clear", async () => {
+  test("[B11] is neither offered nor taken in the clear", async () => {
     await using server = await submission();
     await using client = await server.connect();
     expect(await client.hello()).not.toContain("AUTH");
@@ -156,7 +156,7 @@ describe("AUTH", () => {
       ["A".repeat(20_000), "500 5.5.6 "],
     ],
   })) {
-    test(`${name} is refused, and the session goes on`, async () => {
+    test(`[B12] ${name} is refused, and the session goes on`, async () => {
       await using server = await submission();
       await using client = await secured(server);
       for (const [line, reply] of lines) await client.ask(line, reply);
@@ -167,7 +167,7 @@ describe("AUTH", () => {
     });
   }
 
-  test("ends the session after three failures", async () => {
+  test("[B10] ends the session after three failures", async () => {
     await using server = await submission();
     await using client = await secured(server);
     for (let count = 0; count < 3; count++) await client.ask(`AUTH PLAIN ${plain("alice", "guess")}`, "535 5.7.8 ");
@@ -179,7 +179,7 @@ describe("AUTH", () => {
     expect(server.logged(/^disconnect .* auth=0\/3 /)).toHaveLength(1);
   });
 
-  test("leaves a client that fails again and again no further try for a while", async () => {
+  test("[B10] leaves a client that fails again and again no further try for a while", async () => {
     await using server = await submission({ smtpd_client_auth_failure_limit: "2" });
     await using one = await secured(server);
     await one.ask(`AUTH PLAIN ${plain("alice", "guess")}`, "535");

@@ -131,7 +131,7 @@ describe("an ordinary session", () => {
     await client.ask("quit", "221 2.0.0 Bye");
   });
 
-  test("a client that only says HELO speaks SMTP without extensions", async () => {
+  test("[D4] a client that only says HELO speaks SMTP without extensions", async () => {
     await using server = await smtpd();
     await using client = await server.connect();
     await client.expect("220");
@@ -142,7 +142,7 @@ describe("an ordinary session", () => {
     expect(server.stored()[0]?.content).toContain(" with SMTP id ");
   });
 
-  test("makes the client's name for itself harmless", async () => {
+  test("[G12] makes the client's name for itself harmless", async () => {
     await using server = await smtpd();
     await using client = await server.connect();
     await client.expect("220");

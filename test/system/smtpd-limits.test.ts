@@ -28,7 +28,7 @@ async function flood(client: Dialogue, line: string, count: number): Promise<Rec
 }
 
 describe("errors", () => {
-  test("end the session after smtpd_hard_error_limit", async () => {
+  test("[E2] end the session after smtpd_hard_error_limit", async () => {
     await using server = await smtpd();
     await using one = await server.open();
     expect(await flood(one, "FOO", 20_000)).toEqual({ "500": 20, "421": 1 });
@@ -58,7 +58,7 @@ describe("errors", () => {
   });
 
   for (const line of ["NOOP", "RSET", "VRFY b@example.org", "HELP", "EHLO x"]) {
-    test(`${line} without end is an error in the end`, async () => {
+    test(`[E3] ${line} without end is an error in the end`, async () => {
       await using server = await smtpd({ smtpd_forbid_unauth_pipelining: "no" });
       await using client = await server.open();
       const { "421": closed, ...good } = await flood(client, line, 20_000);
@@ -70,7 +70,7 @@ describe("errors", () => {
 });
 
 describe("recipients", () => {
-  test("beyond smtpd_recipient_limit are told to try again, and the others get the message", async () => {
+  test("[E1] beyond smtpd_recipient_limit are told to try again, and the others get the message", async () => {
     await using server = await smtpd();
     await using client = await server.open();
     await client.ask("MAIL FROM:<a@sender.test>", "250");
@@ -93,7 +93,7 @@ describe("recipients", () => {
 });
 
 describe("lines", () => {
-  test("longer than line_length_limit are refused and the session goes on", async () => {
+  test("[E4] longer than line_length_limit are refused and the session goes on", async () => {
     await using server = await smtpd();
     await using client = await server.open();
     await client.ask(`NOOP ${"x".repeat(2048)}`, "500 5.5.2 mail.sces.test Error: command too long");
@@ -101,7 +101,7 @@ describe("lines", () => {
     await client.ask("NOOP", "250");
   });
 
-  test("without an end take no memory", async () => {
+  test("[E4] without an end take no memory", async () => {
     await using server = await smtpd();
     await using client = await server.open();
     const before = process.memoryUsage().rss;
@@ -115,7 +115,7 @@ describe("lines", () => {
 });
 
 describe("time", () => {
-  test("for a command is counted from its start, however busily it trickles in", async () => {
+  test("[E5] for a command is counted from its start, however busily it trickles in", async () => {
     await using server = await smtpd({ smtpd_timeout: "1s" });
     await using client = await server.open();
     const started = performance.now();
@@ -135,7 +135,7 @@ describe("time", () => {
     await client.expect("421 4.4.2 ");
   });
 
-  test("for a message ends when it comes too slowly", async () => {
+  test("[E6] for a message ends when it comes too slowly", async () => {
     await using server = await smtpd({ smtpd_timeout: "1s", smtpd_min_data_rate: "1000" });
     await using client = await server.open();
     await toData(client);
@@ -165,7 +165,7 @@ describe("time", () => {
     await two.expect("421 4.4.2 ");
   });
 
-  test("ends for a client that does not read what it is told", async () => {
+  test("[E9] ends for a client that does not read what it is told", async () => {
     await using server = await smtpd({ smtpd_timeout: "1s", smtpd_junk_command_limit: "100000000" });
     await using client = await server.open();
     client.pauseReading();
@@ -177,7 +177,7 @@ describe("time", () => {
 });
 
 describe("clients", () => {
-  test("have no more than smtpd_client_connection_count_limit connections, and others still get theirs", async () => {
+  test("[E7] have no more than smtpd_client_connection_count_limit connections, and others still get theirs", async () => {
     await using server = await smtpd({ smtpd_client_connection_count_limit: "3" });
     const open: Dialogue[] = [];
     for (let count = 0; count < 3; count++) open.push(await server.open());
@@ -240,7 +240,7 @@ describe("clients", () => {
 });
 
 describe("messages", () => {
-  test("larger than message_size_limit are read to their end, refused, and take no room", async () => {
+  test("[E8] larger than message_size_limit are read to their end, refused, and take no room", async () => {
     await using server = await smtpd({ message_size_limit: "100000", spool_memory_limit: "20000" });
     await using client = await server.open();
     await toData(client);
@@ -269,7 +269,7 @@ describe("messages", () => {
     expect(server.accepted[0]?.length).toBe(stored?.content.length);
   });
 
-  test("with too many Received fields are in a loop", async () => {
+  test("[F1] with too many Received fields are in a loop", async () => {
     await using server = await smtpd({ hopcount_limit: "50" });
     await using client = await server.open();
     const forms = ["Received: from a\r\n by b\r\n", "received : x\r\n", "RECEIVED:y\r\n"];
@@ -298,7 +298,7 @@ describe("messages", () => {
     expect(server.stored()).toHaveLength(1);
   });
 
-  test("of 8 MB of header or one line of 9 MB are answered soon", async () => {
+  test("[E11] of 8 MB of header or one line of 9 MB are answered soon", async () => {
     await using server = await smtpd();
     await using client = await server.open();
     const started = performance.now();
@@ -308,7 +308,7 @@ describe("messages", () => {
     expect(server.stored()[0]?.content.length).toBeGreaterThan(9_000_000);
   });
 
-  test("of nothing but stuffed dots come in about as fast as others", async () => {
+  test("[E10] of nothing but stuffed dots come in about as fast as others", async () => {
     await using server = await smtpd();
     await using client = await server.open();
     const once = async (line: string) => {

@@ -5,7 +5,7 @@ import { destination } from "../harness/destination.ts";
 import { instance } from "../harness/instance.ts";
 import { dialogue } from "../harness/smtp-dialogue.ts";
 
-test("what some servers take for the end of a message leaves us as one message each", async (context) => {
+test("[A14] what some servers take for the end of a message leaves us as one message each", async (context) => {
   await using sink = await destination();
   await using sces = await instance(
     { relayhost: `[127.0.0.1]:${sink.port}`, smtp_tls_security_level: "none" },

@@ -6,7 +6,7 @@ import { until } from "../harness/until.ts";
 const MAIL = "Subject: x\r\n\r\nbody";
 
 describe("the order of commands", () => {
-  test("MAIL needs EHLO, RCPT needs MAIL, DATA needs RCPT, MAIL is not nested", async () => {
+  test("[B9] MAIL needs EHLO, RCPT needs MAIL, DATA needs RCPT, MAIL is not nested", async () => {
     await using server = await smtpd();
     await using client = await server.connect();
     await client.expect("220");
@@ -22,7 +22,7 @@ describe("the order of commands", () => {
     await client.ask("RCPT TO:<b@example.org>", "503 5.5.1 Error: need MAIL command");
   });
 
-  test("a refused MAIL leaves nothing behind for the next one", async () => {
+  test("[B6] a refused MAIL leaves nothing behind for the next one", async () => {
     await using server = await smtpd();
     await using client = await server.open();
     await client.ask(
@@ -64,7 +64,7 @@ describe("the order of commands", () => {
     expect(second?.envelope.client?.proto).toBe("ESMTP");
   });
 
-  test("a refused message is over: RCPT and DATA need a new MAIL", async () => {
+  test("[B7] a refused message is over: RCPT and DATA need a new MAIL", async () => {
     await using server = await smtpd({ message_size_limit: "1000" });
     await using client = await server.open();
     await client.mail("a@sender.test", ["b@example.org"], "x".repeat(2000), "552 5.3.4 Error: message file too big");
@@ -72,7 +72,7 @@ describe("the order of commands", () => {
     await client.ask("DATA", "503 5.5.1 Error: need RCPT command");
   });
 
-  test("VRFY in the middle of a transaction leaves it as it is", async () => {
+  test("[B8] VRFY in the middle of a transaction leaves it as it is", async () => {
     await using server = await smtpd();
     await using client = await server.open();
     await client.ask("MAIL FROM:<a@sender.test>", "250");
@@ -98,7 +98,7 @@ describe("the order of commands", () => {
 });
 
 describe("clients that are none", () => {
-  test("who talks before the greeting is sent away", async () => {
+  test("[B13] who talks before the greeting is sent away", async () => {
     await using server = await smtpd({ smtpd_greet_pause: "10s" });
     await using client = await server.connect();
     await client.send("EHLO client.test\r\n");
@@ -119,7 +119,7 @@ describe("clients that are none", () => {
   });
 
   for (const line of ["POST / HTTP/1.1", "GET /", "Host: example.org", "\u0016x"]) {
-    test(`${JSON.stringify(line)} ends the session`, async () => {
+    test(`[B14] ${JSON.stringify(line)} ends the session`, async () => {
       await using server = await smtpd();
       await using client = await server.connect();
       await client.expect("220");
@@ -133,7 +133,7 @@ describe("clients that are none", () => {
     });
   }
 
-  test("XCLIENT, XFORWARD and PROXY from anybody are refused and not offered", async () => {
+  test("[B15] XCLIENT, XFORWARD and PROXY from anybody are refused and not offered", async () => {
     await using server = await smtpd({ mynetworks: "127.0.0.1" });
     await using client = await server.connect();
     await client.expect("220");
@@ -143,7 +143,7 @@ describe("clients that are none", () => {
     await client.ask("XFORWARD ADDR=192.0.2.1", "550 5.7.0 Error: insufficient authorization");
   });
 
-  test("connections that are reset in the middle of a message harm nobody", async () => {
+  test("[B16] connections that are reset in the middle of a message harm nobody", async () => {
     await using server = await smtpd();
     for (let round = 0; round < 100; round++) {
       const client = await server.open();

@@ -6,15 +6,20 @@ import type { Dialogue } from "../harness/smtp-dialogue.ts";
 const SECOND = "MAIL FROM:<evil@sender.test>\r\nRCPT TO:<victim@example.org>\r\nDATA\r\nSmuggled.";
 
 /** Hazards A1 to A8: what some servers take for the end. What becomes of it, as lines of the message. */
-const FALSE_ENDS: readonly { readonly name: string; readonly bytes: string; readonly stored: string }[] = [
-  { name: "LF . LF", bytes: "\n.\n", stored: "\r\n.\r\n" },
-  { name: "LF . CRLF", bytes: "\n.\r\n", stored: "\r\n.\r\n" },
-  { name: "CRLF . LF", bytes: "\r\n.\n", stored: "\r\n\r\n" }, // dot-stuffed by the client's own account: one dot goes
-  { name: "LF . CR", bytes: "\n.\r", stored: "\r\n.\r\n" },
-  { name: "CR . CR", bytes: "\r.\r", stored: "\r\n.\r\n" },
-  { name: "CR . CRLF", bytes: "\r.\r\n", stored: "\r\n.\r\n" },
-  { name: "CRLF . CR", bytes: "\r\n.\r", stored: "\r\n\r\n" },
-  { name: "CR . LF", bytes: "\r.\n", stored: "\r\n.\r\n" },
+const FALSE_ENDS: readonly {
+  readonly row: string;
+  readonly name: string;
+  readonly bytes: string;
+  readonly stored: string;
+}[] = [
+  { row: "[A1]", name: "LF . LF", bytes: "\n.\n", stored: "\r\n.\r\n" },
+  { row: "[A2]", name: "LF . CRLF", bytes: "\n.\r\n", stored: "\r\n.\r\n" },
+  { row: "[A3]", name: "CRLF . LF", bytes: "\r\n.\n", stored: "\r\n\r\n" }, // dot-stuffed by the client's own account: one dot goes
+  { row: "[A4]", name: "LF . CR", bytes: "\n.\r", stored: "\r\n.\r\n" },
+  { row: "[A5]", name: "CR . CR", bytes: "\r.\r", stored: "\r\n.\r\n" },
+  { row: "[A6]", name: "CR . CRLF", bytes: "\r.\r\n", stored: "\r\n.\r\n" },
+  { row: "[A7]", name: "CRLF . CR", bytes: "\r\n.\r", stored: "\r\n\r\n" },
+  { row: "[A8]", name: "CR . LF", bytes: "\r.\n", stored: "\r\n.\r\n" },
 ];
 
 async function toData(server: TestSmtpd): Promise<Dialogue> {
@@ -26,8 +31,8 @@ async function toData(server: TestSmtpd): Promise<Dialogue> {
 }
 
 describe("what is not the end of a message", () => {
-  for (const { name, bytes, stored } of FALSE_ENDS) {
-    test(`${name} is content, sent on as line ends, and what follows is no command`, async () => {
+  for (const { row, name, bytes, stored } of FALSE_ENDS) {
+    test(`${row} ${name} is content, sent on as line ends, and what follows is no command`, async () => {
       await using server = await smtpd();
       await using client = await toData(server);
       await client.send(`Subject: x\r\n\r\nfirst${bytes}${SECOND}\r\n.\r\n`);
@@ -38,8 +43,8 @@ describe("what is not the end of a message", () => {
     });
   }
 
-  for (const { name, bytes } of FALSE_ENDS) {
-    test(`${name} is refused, and the session ended, where bare line feeds are forbidden`, async () => {
+  for (const { row, name, bytes } of FALSE_ENDS) {
+    test(`${row} ${name} is refused, and the session ended, where bare line feeds are forbidden`, async () => {
       await using server = await smtpd({ smtpd_forbid_bare_newline: "reject" });
       await using client = await toData(server);
       await client.send(`Subject: x\r\n\r\nfirst${bytes}${SECOND}\r\n.\r\n`);
@@ -51,8 +56,11 @@ describe("what is not the end of a message", () => {
     });
   }
 
-  for (const bytes of ["\r\n\0.\r\n", "\r\n.\0\r\n"]) {
-    test(`${JSON.stringify(bytes)} is content, and the NUL makes it unacceptable`, async () => {
+  for (const [row, bytes] of [
+    ["[A9]", "\r\n\0.\r\n"],
+    ["[A10]", "\r\n.\0\r\n"],
+  ] as const) {
+    test(`${row} ${JSON.stringify(bytes)} is content, and the NUL makes it unacceptable`, async () => {
       await using server = await smtpd();
       await using client = await toData(server);
       await client.send(`Subject: x\r\n\r\nfirst${bytes}${SECOND}\r\n.\r\n`);
@@ -68,7 +76,7 @@ describe("what is not the end of a message", () => {
     });
   }
 
-  test("segments make no difference, wherever they are cut", async () => {
+  test("[A11] segments make no difference, wherever they are cut", async () => {
     await using server = await smtpd();
     for (const { bytes, stored } of FALSE_ENDS) {
       const all = `Subject: x\r\n\r\nfirst${bytes}${SECOND}\r\n.\r\nNOOP\r\n`;
@@ -85,7 +93,7 @@ describe("what is not the end of a message", () => {
     }
   });
 
-  test("a stuffed dot in segments of its own is a dot", async () => {
+  test("[A12] a stuffed dot in segments of its own is a dot", async () => {
     await using server = await smtpd();
     await using client = await toData(server);
     await client.sendInPieces([".", ".", "\r\n", ".", "\r", "\n", "NOOP\r\n"]);
@@ -96,7 +104,7 @@ describe("what is not the end of a message", () => {
 });
 
 describe("what is not a command", () => {
-  test("a line that ends with LF alone is an error and counts as one", async () => {
+  test("[A13] a line that ends with LF alone is an error and counts as one", async () => {
     await using server = await smtpd({ smtpd_hard_error_limit: "3" });
     await using client = await server.open();
     await client.send("MAIL FROM:<a@sender.test>\nRCPT TO:<b@example.org>\n");
@@ -122,7 +130,7 @@ describe("what is not a command", () => {
     expect(await client.expectClose()).toBe("");
   });
 
-  test("a message sent together with DATA is not waited for: the session ends", async () => {
+  test("[A16] a message sent together with DATA is not waited for: the session ends", async () => {
     await using server = await smtpd();
     await using client = await server.open();
     await client.ask("MAIL FROM:<a@sender.test>", "250");
@@ -145,7 +153,7 @@ describe("what is not a command", () => {
     for (const code of ["250", "250", "250", "354", "250", "221"]) await client.expect(code);
   });
 
-  test("a chunk that nobody asked for does not run as commands", async () => {
+  test("[A17] a chunk that nobody asked for does not run as commands", async () => {
     await using server = await smtpd();
     await using client = await server.open();
     await client.send("BDAT 10 LAST\r\n0123456789QUIT\r\n");

@@ -5,7 +5,7 @@ import { smtpd } from "../harness/smtpd.ts";
 const MAIL = "Subject: x\r\n\r\nbody";
 
 describe("STARTTLS", () => {
-  test("is not offered and not done without a certificate", async () => {
+  test("[B18] is not offered and not done without a certificate", async () => {
     await using server = await smtpd();
     await using client = await server.connect();
     expect(await client.hello()).not.toContain("STARTTLS");
@@ -19,7 +19,7 @@ describe("STARTTLS", () => {
     expect(server.logged(/^warning: TLS is not available: cannot use \/nonexistent\/cert\.pem/)).toHaveLength(1);
   });
 
-  test("makes the session secret, and the client starts anew", async () => {
+  test("[B3 B4 B5] makes the session secret, and the client starts anew", async () => {
     await using server = await smtpd({}, { certificate: true });
     await using client = await server.connect();
     expect(await client.hello()).toContain("STARTTLS");
@@ -42,7 +42,7 @@ describe("STARTTLS", () => {
     expect(server.logged(/^disconnect .* ehlo=2 starttls=1\/3 .* commands=/)).toHaveLength(1);
   });
 
-  test("forgets what came in the clear behind it", async () => {
+  test("[B1] forgets what came in the clear behind it", async () => {
     await using server = await smtpd({}, { certificate: true });
     await using client = await server.open();
     await client.send("STARTTLS\r\nEHLO injected\r\nMAIL FROM:<evil@sender.test>\r\nRCPT TO:<b@example.org>\r\n");

@@ -196,7 +196,7 @@ describe("parsePath", () => {
   });
 
   test.each(["a", "-", ".", " ", "(", '"\\', "@", "a.", "[", "é", ",@a", "\\"])(
-    "takes linear time for many %j",
+    "[E13] takes linear time for many %j",
     (unit) => {
       const text = unit.repeat(100_000);
       const start = performance.now();

@@ -174,7 +174,7 @@ describe("sces check", () => {
     );
   });
 
-  test("sees spool directories with the wrong mode, of the wrong kind, or missing", async () => {
+  test("[G7 G9] sees spool directories with the wrong mode, of the wrong kind, or missing", async () => {
     writeFileSync(file, `${base()}${listen}`);
     for (const name of ["incoming", "active", "deferred", "drop"])
       mkdirSync(join(directory, "spool", name), { recursive: true, mode: 0o700 });
@@ -188,14 +188,14 @@ describe("sces check", () => {
     expect(err).not.toContain("drop has mode");
   });
 
-  test("sees a spool that others can write", async () => {
+  test("[G7] sees a spool that others can write", async () => {
     writeFileSync(file, `${base()}${listen}`);
     mkdirSync(join(directory, "spool"));
     chmodSync(join(directory, "spool"), 0o777);
     expect((await call(check.run)).err).toContain("can be written by others (mode 0777): chmod go-w it");
   });
 
-  test("wants secrets for their owner alone, and files that are there", async () => {
+  test("[G10] wants secrets for their owner alone, and files that are there", async () => {
     const key = join(directory, "key.pem");
     writeFileSync(key, "x");
     chmodSync(key, 0o644);

@@ -83,12 +83,15 @@ describe("splitHeader", () => {
       }),
     );
   });
-  test.each(["a: b\r\n", "a: b\r\n ", "a", " ", "\r", "a:\r\r", "\u0000"])("takes linear time for many %j", (unit) => {
-    const bytes = Buffer.from(`X: ${unit.repeat(200_000)}`);
-    const start = performance.now();
-    for (const field of splitHeader(bytes).fields.slice(0, 10)) void field.value;
-    expect(performance.now() - start).toBeLessThan(1000);
-  });
+  test.each(["a: b\r\n", "a: b\r\n ", "a", " ", "\r", "a:\r\r", "\u0000"])(
+    "[E13] takes linear time for many %j",
+    (unit) => {
+      const bytes = Buffer.from(`X: ${unit.repeat(200_000)}`);
+      const start = performance.now();
+      for (const field of splitHeader(bytes).fields.slice(0, 10)) void field.value;
+      expect(performance.now() - start).toBeLessThan(1000);
+    },
+  );
 });
 
 describe("changing a header", () => {

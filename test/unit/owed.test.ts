@@ -110,12 +110,12 @@ describe("reportsOwed", () => {
     expect(owed(message, [attempt(0, "sent"), attempt(1, "sent")])).toEqual({ reports: [], dropped: [] });
   });
 
-  test("gives up a double bounce", () => {
+  test("[F8] gives up a double bounce", () => {
     const message = envelope([{}], rules.doubleBounceSender);
     expect(owed(message, [attempt(0, "bounced")])).toEqual({ reports: [], dropped: [0] });
   });
 
-  test("owes nothing for the null sender and nothing twice, whatever the journal", () => {
+  test("[F7 F9] owes nothing for the null sender and nothing twice, whatever the journal", () => {
     const outcomes = fc.constantFrom<Outcome>("sent", "deferred", "bounced", "expired");
     const record = fc.record({ recipient: fc.nat(3), outcome: outcomes }).map((r) => attempt(r.recipient, r.outcome));
     fc.assert(

@@ -26,7 +26,7 @@ function delivery(to: readonly string[], more: Partial<Deliver> = {}): Deliver {
 const args = (command: string, job: Deliver) => argumentsFor(commandLine.parse(command, "/"), job, "+");
 
 describe("the arguments of a command", () => {
-  test("stand for what they say of the message, and stay whole", () => {
+  test("[C15] stand for what they say of the message, and stay whole", () => {
     const command =
       "/bin/x -f ${sender} --to=${user}/${extension} {a b ${domain}} ${queue_id} ${size} ${nexthop} -- ${recipient}";
     expect(args(command, delivery(["bob+x y@here.test"]))).toEqual({

@@ -158,3 +158,11 @@ test("a recalled message that does not come is not waited for longer than a minu
   expect(aside.arrived("m0")).toBe(false);
   expect(aside.recall(4, 1, 60_000)).toEqual(["m4", "m5", "m6", "m7"]);
 });
+
+test("[E12] ten thousand destinations are forgotten when their mail is out", async () => {
+  const { scheduler, deliverAll } = office({ credit: 20_000, free: 20_000 });
+  for (let at = 0; at < 10_000; at++) scheduler.enqueue(message(`m${at}`, "a@s.test", `x@d${at}.test`));
+  expect(scheduler.destinations().length).toBeGreaterThan(5000);
+  expect(new Set(await deliverAll()).size).toBe(10_000);
+  expect(scheduler.destinations()).toEqual([]);
+});

@@ -52,7 +52,7 @@ test("with remote_offline_time = 0 nothing is marked", () => {
   expect(remotes.faulted(fault("refused"), 0)).toBe(false);
 });
 
-test("the number of marks is bounded", () => {
+test("[E12] the number of marks is bounded", () => {
   const remotes = new Remotes(LIMITS);
   for (let at = 0; at < 20_010; at += 1) remotes.faulted(fault("refused", `10.0.${at >> 8}.${at & 255}`), at / 1000);
   expect(remotes.marks(30)).toHaveLength(20_000);

@@ -189,7 +189,7 @@ describe("buildReport", () => {
     for (const line of text.split("\r\n")) expect(line.length).toBeLessThanOrEqual(78);
   });
 
-  test("goes from the null sender to the sender, marked as a report", () => {
+  test("[F13] goes from the null sender to the sender, marked as a report", () => {
     expect(buildReport(input()).draft).toEqual({
       sender: "",
       recipients: [{ address: "alice@sender.test" }],
@@ -287,14 +287,14 @@ describe("buildReport", () => {
     expect(report.header["content-transfer-encoding"]).toBe("8bit");
   });
 
-  test("takes no boundary that the message contains", () => {
+  test("[F11] takes no boundary that the message contains", () => {
     const taken = createHash("md5").update("0").digest("hex");
     const bytes = Buffer.from(`Subject: x\r\n\r\n--${taken}--\r\n`);
     const report = bytesOf({ original: { bytes, isWhole: true } });
     expect(parts(report).header["content-type"]).not.toContain(taken);
   });
 
-  test("lets nothing from outside add a field or a part", () => {
+  test("[F10] lets nothing from outside add a field or a part", () => {
     const evil = fc.string({
       unit: fc.constantFrom(
         "\r\n",
@@ -373,7 +373,7 @@ describe("buildReport", () => {
     expect(report.parts[0]?.body.toString()).toContain("900 more recipients");
   });
 
-  test("is understood by mailparser and by Python", async () => {
+  test("[F10] is understood by mailparser and by Python", async () => {
     const report = bytesOf();
     const parsed = await simpleParser(report);
     expect(parsed.subject).toBe("Undelivered Mail Returned to Sender");

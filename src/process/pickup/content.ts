@@ -63,6 +63,8 @@ async function* readFrom(file: DroppedFile, from: number, buffer: Buffer): Async
   }
 }
 
+/** Less than what is read of a large file beyond its header: the file has the same fate if it is small. */
+const MAX_POSTMARK = 900; // bytes
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /** Without what editors (a byte order mark) and mailboxes (a `From ` line) put in front of the header. */
@@ -71,7 +73,7 @@ function withoutPreamble(bytes: Buffer): Buffer {
   if (bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) start = 3;
   if (/^>*From /.test(bytes.toString("latin1", start, start + 100))) {
     const newline = bytes.indexOf(10, start);
-    if (newline >= 0) start = newline + 1;
+    if (newline >= 0 && newline - start <= MAX_POSTMARK) start = newline + 1;
   }
   return bytes.subarray(start);
 }

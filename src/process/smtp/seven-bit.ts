@@ -7,6 +7,7 @@
  * parts that say that they are encoded and are not.
  */
 import { isAscii } from "node:buffer";
+import { clean } from "../../base/text.ts";
 import { findField, splitHeader } from "../../mail/header.ts";
 import type { Encoder } from "./outgoing.ts";
 import { isIdentityEncoding, MalformedMime, MimeWalk, type Part, type Visitor } from "./mime-walk.ts";
@@ -27,7 +28,8 @@ export class Survey {
     body: (part, piece) => {
       if (isAscii(piece)) return;
       if (part.isSigned) throw new MalformedMime("8-bit text under a signature");
-      if (!isIdentityEncoding(part.encoding)) throw new MalformedMime(`8-bit text in a part in ${part.encoding}`);
+      if (!isIdentityEncoding(part.encoding))
+        throw new MalformedMime(`8-bit text in a part in ${clean(part.encoding, 40)}`);
       // RFC 2046 5.2: no other encoding is allowed for them. message/global* may have any (RFC 6532 3.7).
       const isMessage = part.type.startsWith("message/") && !part.type.startsWith("message/global");
       if (isMessage || part.type.startsWith("multipart/"))
