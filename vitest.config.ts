@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { BadInputReporter } from "./test/bad-input/reporter.ts";
 
 /** A file for the results as JSON, for programs that count them (.ci/run). */
 const report = process.env["SCES_TEST_REPORT"];
@@ -6,7 +7,11 @@ const report = process.env["SCES_TEST_REPORT"];
 export default defineConfig({
   test: {
     pool: "forks",
-    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
+    reporters: [
+      "default",
+      new BadInputReporter(),
+      ...(report === undefined ? [] : [["json", { outputFile: report }] as ["json", object]]),
+    ],
     // A test that depends on its neighbours shows itself; the seed of a run is printed and can be given again.
     sequence: { shuffle: true },
     projects: [

@@ -58,7 +58,7 @@ function recipientFields(
     original === undefined ? "" : put("Original-Recipient", original),
     put("Action", actionOf(input.action, last)),
     put("Status", statusOf(input.action, last)),
-    remote === undefined ? "" : put("Remote-MTA", `dns; ${remote}`),
+    remote === undefined ? "" : put("Remote-MTA", `dns; ${clean(remote, 300)}`),
     last === undefined ? "" : put("Diagnostic-Code", diagnostic(last, prefix)),
     last === undefined ? "" : put("Last-Attempt-Date", mailDate(last.time)),
     input.action === "delayed" && input.retryUntil !== undefined
@@ -75,7 +75,7 @@ function originalRecipient({ address, orcpt, original }: Recipient): string | un
 
 /** The address with its type: RFC 6533 3 has `utf-8` for what is beyond ASCII. */
 function typed(address: string): string {
-  return `${needsSmtputf8(address) ? "utf-8" : "rfc822"}; ${address}`;
+  return `${needsSmtputf8(address) ? "utf-8" : "rfc822"}; ${clean(address, 600)}`;
 }
 
 /** RFC 3464 2.3.3: handed to a mail system that will not report (no DSN there) is `relayed`, not `delivered`. */

@@ -75,6 +75,23 @@ describe("drop/", () => {
     await sces.waitForLog(new RegExp(`${id}: to=<postmaster@sces.test>, .* status=sent`), 20_000);
   });
 
+  test("[A15] what some servers take for the end of a message leaves us as one message each", async () => {
+    const ends = ["\n.\n", "\n.\r\n", "\r\n.\n", "\n.\r", "\r.\r", "\r.\r\n", "\r\n.\r", "\r.\n", ".", "\r\n..\r\n"];
+    for (const [index, end] of ends.entries()) {
+      const to = `end${index}@two.test`;
+      const text = `From: a@one.test\nTo: ${to}\n\nfirst${end}MAIL FROM:<evil@one.test>${end}`;
+      writeFileSync(drop(`end${index}.eml`), text);
+      const json = { envelope: "a@one.test", recipient: `json-${to}`, mime: text };
+      writeFileSync(drop(`end${index}.json`), JSON.stringify(json));
+    }
+    const ours = () => recipients().filter((address) => /^(json-)?end/.test(address));
+    await until("all of them", () => ours().length === 2 * ends.length);
+    expect(new Set(ours()).size).toBe(2 * ends.length);
+    const wire = Array.from({ length: sink.connections }, (_, at) => sink.bytes(at + 1).toString("latin1")).join("");
+    expect(wire).not.toMatch(/(^|[^\r])\n|\r(?!\n)/);
+    expect(wire.split("\r\n.\r\n").length - 1).toBe(sink.messages.length);
+  });
+
   test("makes one message of each file while pickup is killed again and again", { timeout: 120_000 }, async () => {
     const count = 300;
     let dropped = 0;

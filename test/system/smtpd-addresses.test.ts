@@ -235,57 +235,57 @@ describe("recipients", () => {
 });
 
 describe("parameters", () => {
-  for (const [line, reply] of Object.entries({
-    "MAIL FROM:<a@sender.test> SIZE=99999999999": "552 5.3.4 Message size exceeds fixed limit",
-    "MAIL FROM:<a@sender.test> SIZE=99999999999999999999": "552 5.3.4 ",
-    "MAIL FROM:<a@sender.test> SIZE=999999999999999999999": "501 5.5.4 Bad message size syntax",
-    "MAIL FROM:<a@sender.test> SIZE=-1": "501 5.5.4 ",
-    "MAIL FROM:<a@sender.test> SIZE=1e9": "501 5.5.4 ",
-    "MAIL FROM:<a@sender.test> SIZE=+31": "501 5.5.4 ",
-    "MAIL FROM:<a@sender.test> SIZE": "501 5.5.4 ",
-    "MAIL FROM:<a@sender.test> SIZE=1 SIZE=1": "501 5.5.4 ",
-    "MAIL FROM:<a@sender.test> BODY=BINARYMIME": "555 5.5.4 Unsupported option: BODY=BINARYMIME",
-    "MAIL FROM:<a@sender.test> BODY=x": "555 5.5.4 ",
-    "MAIL FROM:<a@sender.test> BODY=7bit": "250 2.1.0 Ok",
-    "MAIL FROM:<a@sender.test> FOO=bar": "555 5.5.4 Unsupported option: FOO=bar",
-    "MAIL FROM:<a@sender.test> AUTH=<x y>": "555 5.5.4 ",
-    "MAIL FROM:<a@sender.test> SMTPUTF8=yes": "555 5.5.4 ",
-    "MAIL FROM:<a@sender.test> NOTIFY=NEVER": "555 5.5.4 ",
-    "MAIL FROM:<a@sender.test> ENVID=a+0D+0AX:y": "501 5.5.4 Bad ENVID parameter syntax",
-    "MAIL FROM:<a@sender.test> ENVID=": "501 5.5.4 ",
-    [`MAIL FROM:<a@sender.test> ENVID=${"x".repeat(100)}`]: "250",
-    [`MAIL FROM:<a@sender.test> ENVID=${"x".repeat(101)}`]: "501 5.5.4 ",
-    "MAIL FROM:<a@sender.test> RET=FULL RET=HDRS": "501 5.5.4 Bad RET parameter syntax",
-    "MAIL FROM:<a@sender.test> RET=SOME": "501 5.5.4 ",
-    "MAIL FROM:<a@sender.test>SIZE=1": "501 5.5.4 Syntax: MAIL FROM:<address>",
-    "MAIL FROM <a@sender.test>": "501 5.5.4 Syntax: MAIL FROM:<address>",
-    "MAIL FROM:": "501 5.5.4 ",
-    "MAIL FROM:<user>": "501 5.1.7 Bad sender address syntax",
-    "MAIL FROM:<>": "250",
-  })) {
-    test(`${line.length > 80 ? `${line.slice(0, 60)}...` : line} is answered ${reply}`, async () => {
+  for (const [line, reply, row = ""] of [
+    ["MAIL FROM:<a@sender.test> SIZE=99999999999", "552 5.3.4 Message size exceeds fixed limit", "[D1] "],
+    ["MAIL FROM:<a@sender.test> SIZE=99999999999999999999", "552 5.3.4 ", "[D1] "],
+    ["MAIL FROM:<a@sender.test> SIZE=999999999999999999999", "501 5.5.4 Bad message size syntax", "[D2] "],
+    ["MAIL FROM:<a@sender.test> SIZE=-1", "501 5.5.4 ", "[D2] "],
+    ["MAIL FROM:<a@sender.test> SIZE=1e9", "501 5.5.4 ", "[D2] "],
+    ["MAIL FROM:<a@sender.test> SIZE=+31", "501 5.5.4 ", "[D2] "],
+    ["MAIL FROM:<a@sender.test> SIZE", "501 5.5.4 ", "[D2] "],
+    ["MAIL FROM:<a@sender.test> SIZE=1 SIZE=1", "501 5.5.4 ", "[D7] "],
+    ["MAIL FROM:<a@sender.test> BODY=BINARYMIME", "555 5.5.4 Unsupported option: BODY=BINARYMIME", "[D3] "],
+    ["MAIL FROM:<a@sender.test> BODY=x", "555 5.5.4 ", "[D3] "],
+    ["MAIL FROM:<a@sender.test> BODY=7bit", "250 2.1.0 Ok"],
+    ["MAIL FROM:<a@sender.test> FOO=bar", "555 5.5.4 Unsupported option: FOO=bar", "[D4] "],
+    ["MAIL FROM:<a@sender.test> AUTH=<x y>", "555 5.5.4 ", "[D4] "],
+    ["MAIL FROM:<a@sender.test> SMTPUTF8=yes", "555 5.5.4 ", "[D4] "],
+    ["MAIL FROM:<a@sender.test> NOTIFY=NEVER", "555 5.5.4 ", "[D4] "],
+    ["MAIL FROM:<a@sender.test> ENVID=a+0D+0AX:y", "501 5.5.4 Bad ENVID parameter syntax", "[D5] "],
+    ["MAIL FROM:<a@sender.test> ENVID=", "501 5.5.4 ", "[D7] "],
+    [`MAIL FROM:<a@sender.test> ENVID=${"x".repeat(100)}`, "250", "[D6] "],
+    [`MAIL FROM:<a@sender.test> ENVID=${"x".repeat(101)}`, "501 5.5.4 ", "[D6] "],
+    ["MAIL FROM:<a@sender.test> RET=FULL RET=HDRS", "501 5.5.4 Bad RET parameter syntax", "[D7] "],
+    ["MAIL FROM:<a@sender.test> RET=SOME", "501 5.5.4 "],
+    ["MAIL FROM:<a@sender.test>SIZE=1", "501 5.5.4 Syntax: MAIL FROM:<address>"],
+    ["MAIL FROM <a@sender.test>", "501 5.5.4 Syntax: MAIL FROM:<address>"],
+    ["MAIL FROM:", "501 5.5.4 "],
+    ["MAIL FROM:<user>", "501 5.1.7 Bad sender address syntax"],
+    ["MAIL FROM:<>", "250"],
+  ] as const) {
+    test(`${row}${line.length > 80 ? `${line.slice(0, 60)}... of ${line.length}` : line} is answered ${reply}`, async () => {
       await using server = await smtpd();
       await using client = await server.open();
       await client.ask(line, reply);
     });
   }
 
-  for (const [rest, reply] of Object.entries({
-    "NOTIFY=SUCCESS,FAILURE,DELAY": OK,
-    "NOTIFY=never": OK,
-    "NOTIFY=SUCCESS,SUCCESS": "501 5.5.4 Error: Bad NOTIFY parameter syntax",
-    "NOTIFY=NEVER,FAILURE": "501 5.5.4 ",
-    "NOTIFY=": "501 5.5.4 ",
-    "NOTIFY=NEVER NOTIFY=NEVER": "501 5.5.4 ",
-    "ORCPT=rfc822;a+0D+0Ab": "501 5.5.4 Error: Bad ORCPT parameter syntax",
-    "ORCPT=rfc822": "501 5.5.4 ",
-    "ORCPT=;a": "501 5.5.4 ",
-    [`ORCPT=rfc822;${"x".repeat(493)}`]: OK,
-    [`ORCPT=rfc822;${"x".repeat(494)}`]: "501 5.5.4 ",
-    "ORCPT=utf-8;\\x{FC}@example.org": OK,
-    "RET=FULL": "555 5.5.4 Unsupported option: RET=FULL",
-  })) {
-    test(`RCPT with ${rest.length > 60 ? `${rest.slice(0, 40)}... of ${rest.length}` : rest} is answered ${reply}`, async () => {
+  for (const [rest, reply, row = ""] of [
+    ["NOTIFY=SUCCESS,FAILURE,DELAY", OK],
+    ["NOTIFY=never", OK],
+    ["NOTIFY=SUCCESS,SUCCESS", "501 5.5.4 Error: Bad NOTIFY parameter syntax", "[D6] "],
+    ["NOTIFY=NEVER,FAILURE", "501 5.5.4 ", "[D6] "],
+    ["NOTIFY=", "501 5.5.4 ", "[D7] "],
+    ["NOTIFY=NEVER NOTIFY=NEVER", "501 5.5.4 ", "[D7] "],
+    ["ORCPT=rfc822;a+0D+0Ab", "501 5.5.4 Error: Bad ORCPT parameter syntax", "[D5] "],
+    ["ORCPT=rfc822", "501 5.5.4 "],
+    ["ORCPT=;a", "501 5.5.4 "],
+    [`ORCPT=rfc822;${"x".repeat(493)}`, OK, "[D6] "],
+    [`ORCPT=rfc822;${"x".repeat(494)}`, "501 5.5.4 ", "[D6] "],
+    ["ORCPT=utf-8;\\x{FC}@example.org", OK],
+    ["RET=FULL", "555 5.5.4 Unsupported option: RET=FULL"],
+  ] as const) {
+    test(`${row}RCPT with ${rest.length > 60 ? `${rest.slice(0, 40)}... of ${rest.length}` : rest} is answered ${reply}`, async () => {
       await using server = await smtpd();
       await using client = await server.open();
       await client.ask("MAIL FROM:<a@sender.test>", "250");

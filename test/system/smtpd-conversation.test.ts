@@ -137,6 +137,10 @@ describe("an ordinary session", () => {
     await client.expect("220");
     expect(await client.ask("HELO client.test", "250")).toBe("250 mail.sces.test");
     await client.ask("MAIL FROM:<a@sender.test> SIZE=10", "555 5.5.4 Unsupported option: SIZE=10");
+    await client.ask("MAIL FROM:<a@sender.test> RET=FULL", "555 5.5.4 Unsupported option: RET=FULL");
+    await client.ask("MAIL FROM:<a@sender.test>", "250");
+    await client.ask("RCPT TO:<b@example.org> NOTIFY=NEVER", "555 5.5.4 Unsupported option: NOTIFY=NEVER");
+    await client.ask("RSET", "250");
     await client.mail("a@sender.test", ["b@example.org"], MAIL);
     expect(server.stored()[0]?.envelope.client?.proto).toBe("SMTP");
     expect(server.stored()[0]?.content).toContain(" with SMTP id ");

@@ -91,6 +91,18 @@ describe("what is not the end of a message", () => {
         expect(behindReceived(last?.content ?? "")).toBe(`Subject: x\r\n\r\nfirst${stored}${SECOND}\r\n`);
       }
     }
+    const before = server.stored().length;
+    for (const bytes of ["\r\n\0.\r\n", "\r\n.\0\r\n"]) {
+      const all = `Subject: x\r\n\r\nfirst${bytes}${SECOND}\r\n.\r\nNOOP\r\n`;
+      const from = all.indexOf("first") + 5;
+      for (let cut = from; cut <= from + bytes.length; cut++) {
+        await using client = await toData(server);
+        await client.sendInPieces([all.slice(0, cut), all.slice(cut)], 2);
+        await client.expect("550 5.6.0 ");
+        await client.expect("250 2.0.0 Ok");
+      }
+    }
+    expect(server.stored()).toHaveLength(before);
   });
 
   test("[A12] a stuffed dot in segments of its own is a dot", async () => {

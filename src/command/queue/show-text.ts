@@ -36,7 +36,7 @@ export function shownText(view: View, rules: RetryRules, header: string, quarant
   row("Message-ID", clean(envelope.messageId ?? ""));
   row("Subject", clean(envelope.subject ?? ""));
   row("Asked for", askedFor(envelope));
-  row("Report about", envelope.notice);
+  row("Report about", clean(envelope.notice ?? ""));
   row("First deferred", time(state.firstDeferred));
   row("Next attempt", time(nextAttemptOf(view)));
   row("Given up", view.queue === "hold" ? undefined : time(expiresAt(view, rules)));
@@ -121,7 +121,9 @@ function attemptText(attempt: Attempt): string {
   const outcome = { sent: "delivered", deferred: "put off", bounced: "refused", expired: "given up" }[attempt.outcome];
   const what = attempt.suspended === true ? "not tried" : `attempt ${attempt.attempt}`;
   const where =
-    attempt.host === undefined ? "" : ` at ${clean(attempt.host)}${attempt.to === undefined ? "" : `[${attempt.to}]`}`;
+    attempt.host === undefined
+      ? ""
+      : ` at ${clean(attempt.host)}${attempt.to === undefined ? "" : `[${clean(attempt.to)}]`}`;
   const port = attempt.port === undefined || where === "" ? "" : `:${attempt.port}`;
   return `${mailDate(attempt.time)}  ${what}: ${outcome}${where}${port}${tlsText(attempt)} (${attempt.dsn}): ${clean(attempt.text, 4096)}`;
 }
