@@ -15,6 +15,7 @@
  */
 import { parseArgs } from "node:util";
 import { openingComment } from "../test/harness/opening-comment.ts";
+import { interruption } from "./interrupt.ts";
 import { latencies } from "./latency.ts";
 import { type Run, runDirect, runFiles, runSystem } from "./measure.ts";
 import { report } from "./report.ts";
@@ -48,13 +49,7 @@ if (flags.help) {
   process.exit(0);
 }
 
-const aborter = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => {
-    progress(`${signal}: cleaning up`);
-    aborter.abort(new Error(signal));
-  });
-}
+const aborter = interruption();
 
 try {
   await bench();

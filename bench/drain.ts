@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { freePort } from "../test/harness/free-port.ts";
 import { openingComment } from "../test/harness/opening-comment.ts";
 import { pause, until } from "../test/harness/until.ts";
+import { interruption } from "./interrupt.ts";
 import { runSystem } from "./measure.ts";
 import { startPostfix, whyNoPostfix } from "./postfix-system.ts";
 import { circumstances, machine, progress, resultsPath, writeResults } from "./results.ts";
@@ -54,8 +55,7 @@ interface Drain {
   readonly cpu: number; // seconds for 1,000 messages, without the command's own
 }
 
-const aborter = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => aborter.abort(new Error(signal)));
+const aborter = interruption();
 
 await using stack = new AsyncDisposableStack();
 const stages: { system: Flushable; port: number }[] = [];
@@ -101,7 +101,11 @@ async function start(name: string, port: number): Promise<Flushable | undefined>
 async function drain(system: Flushable, port: number, round: number): Promise<Drain> {
   const begun = performance.now();
   const source = startSource(system.port, { ...WARM_UP, messages });
+  const kill = (): boolean => source.kill();
+  aborter.signal.addEventListener("abort", kill, { once: true });
   const { code, errors } = await source.done;
+  aborter.signal.removeEventListener("abort", kill);
+  aborter.signal.throwIfAborted();
   if (code !== 0) throw new Error(`smtp-source ended with ${code}: ${errors}\n${system.logTail()}`);
   // Looking reads a large directory: seldom.
   while (system.deferred() < messages) {

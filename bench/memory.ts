@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { openingComment } from "../test/harness/opening-comment.ts";
+import { interruption } from "./interrupt.ts";
 import { runSystem } from "./measure.ts";
 import { MemoryMeter, type MemorySample } from "./memory-meter.ts";
 import { circumstances, machine, progress, resultsPath, writeResults } from "./results.ts";
@@ -39,8 +40,7 @@ if (flags.help) {
 const load = WORKLOADS.find(({ name }) => name === "W2");
 if (load === undefined) throw new Error("W2 is gone");
 const messages = Number(flags.messages);
-const aborter = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => aborter.abort(new Error(signal)));
+const aborter = interruption();
 
 await using sink = await Sink.start();
 await using sces = await startSces(sink.port, {

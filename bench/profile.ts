@@ -14,6 +14,7 @@ import { ROOT } from "../test/harness/instance.ts";
 import { openingComment } from "../test/harness/opening-comment.ts";
 import { processTitle } from "../test/harness/process-table.ts";
 import { type ProfileSummary, summarize } from "./cpu-profile.ts";
+import { interruption } from "./interrupt.ts";
 import { runFiles, runSystem } from "./measure.ts";
 import { PATH, type PathCost, pathTable, type ProcessCost } from "./path-cost.ts";
 import { type Step, stepOfThread } from "./path-steps.ts";
@@ -47,8 +48,7 @@ if (flags.help) {
 }
 const parameters = Object.fromEntries(flags.set.map((pair) => pair.split(/=(.*)/s, 2) as [string, string]));
 
-const aborter = new AbortController();
-process.once("SIGINT", () => aborter.abort(new Error("SIGINT")));
+const aborter = interruption();
 
 const costs: PathCost[] = [];
 let version = "";

@@ -23,6 +23,7 @@ import { WORKLOADS } from "./workloads.ts";
 
 const DOCS = join(import.meta.dirname, "../docs");
 const SYSTEMS = ["sces", "postfix", "haraka", "exim"];
+const TITLES: Readonly<Record<string, string>> = { postfix: "Postfix", haraka: "Haraka", exim: "Exim" };
 const MEASURING = ["bench.ts", "drain.ts", "memory.ts", "profile.ts"];
 const FLOORS = ["source to sink", "file work"];
 
@@ -120,7 +121,7 @@ function workloadTables(): string {
         );
       const ratio = median(ratios(runs, name, ["sces", system], (run) => run.delivered));
       return [
-        system,
+        titleOf(system),
         cell((run) => run.accepted, 0),
         cell((run) => run.delivered, 0),
         system === "sces" || ratio === undefined ? "" : `x ${ratio.toFixed(2)}`,
@@ -138,7 +139,7 @@ function workloadTables(): string {
 
 function latencyTable(bench: Bench): string {
   const rows = bench.latencies.map(({ system, timesMs }) => [
-    system,
+    titleOf(system),
     ...[0.5, 0.9, 0.99, 1].map((share) => quantile(timesMs, share)?.toFixed(1) ?? "-"),
     String(timesMs.length),
   ]);
@@ -152,7 +153,7 @@ function drainTable(results: Circumstances & Drains): string {
     const cell = (value: (one: (typeof of)[number]) => number, digits: number): string => spread(of.map(value), digits);
     const [rate, seconds] = [cell((one) => one.rate, 0), cell((one) => one.seconds, 1)];
     const [first, cpu] = [cell((one) => one.firstSeconds, 2), cell((one) => one.cpu, 2)];
-    return [[system, rate, seconds, first, cpu, String(of.length)]];
+    return [[titleOf(system), rate, seconds, first, cpu, String(of.length)]];
   });
   const head = ["", "drained/s", "seconds", "first after, s", "CPU s per 1,000", "runs"];
   return `${when(results)} ${results.messages} messages.\n\n${markdown(head, rows)}`;
@@ -183,6 +184,10 @@ function pathTables(results: Circumstances & { readonly costs: readonly PathCost
   });
   const picture = "![CPU that one message costs, by process and step](images/path-cost.svg)";
   return `${picture}\n\n${when(results)}\n\n${blocks.join("\n\n")}`;
+}
+
+function titleOf(system: string): string {
+  return TITLES[system] ?? system;
 }
 
 function when({ when: time, machine, versions }: Circumstances): string {
