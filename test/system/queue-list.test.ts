@@ -1,11 +1,12 @@
-import { readdirSync, writeFileSync } from "node:fs";
+import { linkSync, readdirSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { run } from "../../src/command/queue/run.ts";
 import { walk } from "../../src/command/queue/sighting.ts";
 import type { Attempt } from "../../src/mail/attempt.ts";
 import { asctime } from "../../src/mail/date.ts";
-import { decodeQueueId } from "../../src/mail/queue-id.ts";
+import { decodeQueueId, makeQueueId } from "../../src/mail/queue-id.ts";
 import { addSecondName, moveMessage } from "../../src/spool/moves.ts";
+import { queuePath } from "../../src/spool/queues.ts";
 import { quarantine } from "../../src/spool/quarantine.ts";
 import { type Ran, TempSpool } from "../harness/temp-spool.ts";
 
@@ -277,4 +278,23 @@ describe("while mail moves", () => {
     for await (const _ of walk(["deferred", "active"])) break;
     expect(readdirSync("/proc/self/fd").length).toBe(before);
   });
+});
+
+test("a summary of many messages, by several threads, counts each once", async () => {
+  const id = await spool.add({ to: ["one@example.org"] });
+  const decoded = decodeQueueId(id);
+  // Names of one file are as good as files, and made in no time.
+  for (let number = 1; number < 7000; number += 1) {
+    linkSync(queuePath("deferred", id), queuePath("deferred", makeQueueId(decoded?.seconds ?? 0, number, 1000)));
+  }
+  await spool.add({ queue: "active", to: ["two@example.net", "three@example.net"] });
+  const { status, stdout } = await queue("summary", "--json");
+  const { queues, rows } = JSON.parse(stdout);
+  expect(status).toBe(0);
+  expect(queues.deferred).toEqual({ messages: 7000, bytes: 7000 * 38 });
+  expect(queues.active).toEqual({ messages: 1, bytes: 38 });
+  expect(rows).toMatchObject([
+    { name: "example.org", total: 7000 },
+    { name: "example.net", total: 2 },
+  ]);
 });

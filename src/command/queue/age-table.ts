@@ -14,20 +14,36 @@ export interface AgeRow {
 
 export const AGES: readonly string[] = [...MINUTES.map(String), `${MINUTES[MINUTES.length - 1]}+`];
 
+/** By name, the numbers of each age. */
+export type AgeCounts = ReadonlyMap<string, readonly number[]>;
+
 export class AgeTable {
   readonly #rows = new Map<string, number[]>();
   readonly #all = emptyCounts();
 
+  get counts(): AgeCounts {
+    return this.#rows;
+  }
+
+  /** Those of another table, too. */
+  addCounts(counts: AgeCounts): void {
+    for (const [name, row] of counts) for (const [column, count] of row.entries()) this.#add(name, column, count);
+  }
+
   add(name: string, ageMs: number): void {
     let column = MINUTES.findIndex((minutes) => ageMs < minutes * MINUTE_MS);
     if (column < 0) column = MINUTES.length;
+    this.#add(name, column, 1);
+  }
+
+  #add(name: string, column: number, count: number): void {
     let row = this.#rows.get(name);
     if (row === undefined) {
       row = emptyCounts();
       this.#rows.set(name, row);
     }
-    row[column] = (row[column] ?? 0) + 1;
-    this.#all[column] = (this.#all[column] ?? 0) + 1;
+    row[column] = (row[column] ?? 0) + count;
+    this.#all[column] = (this.#all[column] ?? 0) + count;
   }
 
   get total(): AgeRow {

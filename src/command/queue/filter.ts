@@ -4,7 +4,7 @@
  * them all.
  */
 import { ScesError } from "../../base/errors.ts";
-import { decodeQueueId } from "../../mail/queue-id.ts";
+import { arrivalOf } from "../../mail/queue-id.ts";
 import { isQueue, type Queue, QUEUES } from "../../spool/queues.ts";
 import { addressPattern, agePattern, domainPattern, sizePattern, type Test, textPattern } from "./pattern.ts";
 import type { Sighting } from "./sighting.ts";
@@ -71,12 +71,6 @@ export function parseFilter(texts: FilterTexts): Filter {
       );
     },
   };
-}
-
-/** The id tells when a message came in; no file has to be read for its age. */
-export function arrivalOf(id: string): number | undefined {
-  const decoded = decodeQueueId(id);
-  return decoded === undefined ? undefined : decoded.seconds * 1000 + Math.floor(decoded.micros / 1000);
 }
 
 function any<T>(tests: readonly Test<T>[], value: T): boolean {

@@ -37,14 +37,14 @@ export async function list(request: Request, config: Config, io: CommandIo): Pro
   for await (const { view } of found) {
     if (view === undefined) continue;
     const size = sizeOf(view);
-    out.add(request.json ? listedJson(view, size, rules) : text.message(view, size));
+    await out.add(request.json ? listedJson(view, size, rules) : text.message(view, size));
   }
   if (asked.includes("corrupt") && ids === undefined) {
     for await (const one of listCorrupt())
-      out.add(request.json ? corruptJson(one) : text.entry(corruptText(one), one.sizeBytes));
+      await out.add(request.json ? corruptJson(one) : text.entry(corruptText(one), one.sizeBytes));
   }
-  if (!request.json) out.add(text.end());
-  out.flush();
+  if (!request.json) await out.add(text.end());
+  await out.flush();
   return EX_OK;
 }
 
@@ -62,14 +62,17 @@ class Gathered {
     this.#io = io;
   }
 
-  add(text: string): void {
+  async add(text: string): Promise<void> {
     this.#text += text;
-    if (this.#isFirst || this.#text.length > GATHERED) this.flush();
+    if (this.#isFirst || this.#text.length > GATHERED) await this.flush();
     this.#isFirst = false;
   }
 
-  flush(): void {
-    if (this.#text !== "") this.#io.stdout.write(this.#text);
+  /** And gives the loop a turn: the reader may have gone away. */
+  async flush(): Promise<void> {
+    if (this.#text === "") return;
+    this.#io.stdout.write(this.#text);
     this.#text = "";
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }

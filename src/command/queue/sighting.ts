@@ -6,7 +6,7 @@
 import { lstatSync } from "node:fs";
 import { isForeignName, quarantinePath } from "../../spool/quarantined.ts";
 import { type Queue, queuePath, secondPath } from "../../spool/queues.ts";
-import { foreignNames, listQueue } from "../../spool/scan.ts";
+import { foreignNames, listQueue, Scan } from "../../spool/scan.ts";
 
 export interface Sighting {
   readonly id: string;
@@ -22,6 +22,7 @@ const WAITING: readonly Queue[] = ["incoming", "active", "deferred", "hold"];
 const PASSED_THROUGH: readonly Queue[] = ["incoming", "active"];
 /** How many names are gathered and remembered, so that a message that moves is shown, and not twice. */
 const REMEMBERED = 100_000;
+const BATCH = 1000;
 
 export function pathOf({ id, queue, generation }: Sighting): string {
   if (queue === "corrupt") return quarantinePath(id);
@@ -40,36 +41,67 @@ function exists(path: string): boolean {
  * what is more than can be remembered is told as it is read.
  */
 export async function* walk(queues: readonly Queue[]): AsyncGenerator<Sighting, void> {
+  for await (const batch of walkBatches(queues)) yield* batch;
+}
+
+/** The same, many at once: with a million, each step of a generator that is waited for is felt. */
+export async function* walkBatches(queues: readonly Queue[]): AsyncGenerator<Sighting[], void> {
   const isPart = queues.length < LISTED.length;
-  const listings = queues.map((queue) => sightingsIn(queue, isPart));
+  const listings = queues.map((queue) => new Listing(queue, isPart));
   // What leaves deferred/ before that is read comes to where we have been already.
-  const again = queues.filter((queue) => PASSED_THROUGH.includes(queue)).map((queue) => sightingsIn(queue, isPart));
+  const again = queues.filter((queue) => PASSED_THROUGH.includes(queue)).map((queue) => new Listing(queue, isPart));
   const names = new Map<string, Sighting>();
   try {
-    for (const listing of [...listings, ...again]) await gather(listing, names);
-    yield* names.values();
-    for (const listing of listings) for await (const sighting of listing) if (!names.has(sighting.id)) yield sighting;
+    for (const listing of [...listings, ...again]) {
+      while (!listing.ended && names.size < REMEMBERED) {
+        for (const sighting of listing.next()) if (!names.has(sighting.id)) names.set(sighting.id, sighting);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    yield [...names.values()];
+    for (const listing of listings) {
+      while (!listing.ended) {
+        yield listing.next().filter(({ id }) => !names.has(id));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
   } finally {
-    for (const listing of [...listings, ...again]) await listing.return(undefined);
+    for (const listing of [...listings, ...again]) listing.close();
   }
 }
 
-async function gather(listing: AsyncGenerator<Sighting, void>, names: Map<string, Sighting>): Promise<void> {
-  while (names.size < REMEMBERED) {
-    const next = await listing.next();
-    if (next.done === true) return;
-    if (!names.has(next.value.id)) names.set(next.value.id, next.value);
-  }
-}
+/** What there is to see in one queue. `isPart`: the queues where recipients wait are not listed, too. */
+class Listing {
+  readonly #queue: Queue;
+  readonly #isPart: boolean;
+  readonly #scan: Scan;
 
-async function* sightingsIn(queue: Queue, isPart: boolean): AsyncGenerator<Sighting, void> {
-  for await (const { id, generation } of listQueue(queue)) {
-    // Who asks for bounce/ alone wants to see everything in it.
-    if (generation > 0 && (exists(queuePath(queue, id)) || (!isPart && isWaiting(id)))) continue;
-    yield { id, queue, generation };
+  constructor(queue: Queue, isPart: boolean) {
+    this.#queue = queue;
+    this.#isPart = isPart;
+    this.#scan = new Scan(queue);
   }
-  if (queue === "corrupt")
-    for (const id of foreignNames(queue).filter(isForeignName)) yield { id, queue, generation: 0 };
+
+  next(): Sighting[] {
+    const queue = this.#queue;
+    const found: Sighting[] = [];
+    for (const { id, generation } of this.#scan.next(BATCH)) {
+      // Who asks for bounce/ alone wants to see everything in it.
+      if (generation > 0 && (exists(queuePath(queue, id)) || (!this.#isPart && isWaiting(id)))) continue;
+      found.push({ id, queue, generation });
+    }
+    if (queue === "corrupt" && this.#scan.ended)
+      for (const id of foreignNames(queue).filter(isForeignName)) found.push({ id, queue, generation: 0 });
+    return found;
+  }
+
+  get ended(): boolean {
+    return this.#scan.ended;
+  }
+
+  close(): void {
+    this.#scan.close();
+  }
 }
 
 function isWaiting(id: string): boolean {
