@@ -1,7 +1,8 @@
 /**
  * The owner of deferred/, which may hold millions: nothing is kept in memory but the place where a scan is, and the
  * messages that a command named. A file's mtime says when it is due (the journal is the truth, mtime its index), so
- * a scan only stats.
+ * a scan only stats. It looks in short slices and rests between them, for what it looks at is rarely due, and other
+ * processes need the processor more; what a command wants does not wait for it.
  */
 import { lstatSync, type Stats } from "node:fs";
 import { messageOf, ScesError } from "../../base/errors.ts";
@@ -21,7 +22,11 @@ import { moveMessage, removeMessage } from "../../spool/moves.ts";
 import { queuePath } from "../../spool/queues.ts";
 import { Scan } from "../../spool/scan.ts";
 
+/** Names listed at once, and the time after which the loop has other work to do. */
 const SLICE = 500;
+const SLICE_MS = 5;
+/** Of one processor, for looking at what is not due: a million messages take less than a minute. */
+const SHARE = 0.1;
 /** The kernel's clock for files and ours differ by less. */
 const CLOCK_STEP_MS = 1000;
 
@@ -36,6 +41,7 @@ export class Deferred {
   #again: "due" | "all" | undefined; // asked for while a scan was under way
   readonly #named = new Map<string, boolean>(); // to be brought now: whether with recipients that are not due
   #busy = false;
+  #rest: NodeJS.Timeout | undefined; // the scan goes on after it
 
   constructor(retry: RetryRules, log: Log, wake: (process: string) => void) {
     this.#retry = retry;
@@ -53,12 +59,16 @@ export class Deferred {
 
   /** qmgr's word: bring what is due, or all. */
   scan(all: boolean): void {
-    if (this.#scan !== undefined) {
+    const isUnderWay = this.#scan !== undefined;
+    if (isUnderWay && !(all && this.#flushStarted === 0)) {
       if (all || this.#again === undefined) this.#again = all ? "all" : "due";
       return;
     }
+    this.#scan?.close(); // who takes all need not wait until what is due was found
+    this.#found = [];
     this.#scan = new Scan("deferred");
     this.#flushStarted = all ? Date.now() : 0;
+    this.#wakeUp();
     this.pump();
   }
 
@@ -76,6 +86,21 @@ export class Deferred {
       this.#busy = false;
       if (this.#slice()) this.pump();
     });
+  }
+
+  /** Looking at so many cost so much of the processor's time: nothing is looked at for a while. */
+  #restAfter(cpuMs: number): void {
+    const restMs = Math.floor(cpuMs * (1 / SHARE - 1));
+    if (restMs < 1) return;
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined;
+      this.pump();
+    }, restMs);
+  }
+
+  #wakeUp(): void {
+    clearTimeout(this.#rest);
+    this.#rest = undefined;
   }
 
   async execute(verb: Verb, id: string, reason: string): Promise<boolean> {
@@ -124,27 +149,39 @@ export class Deferred {
       if (this.#room.room <= 0) return false;
     }
     const scan = this.#scan;
-    if (scan === undefined) return false;
+    if (scan === undefined || this.#rest !== undefined) return false;
+    this.#look(scan);
+    if (this.#found.length > 0 || !scan.ended) return true;
+    this.#scan = undefined;
+    for (const name of scan.foreign) this.#quarantine(name, "is no message, yet it was in deferred/");
+    const again = this.#again;
+    this.#again = undefined;
+    if (again !== undefined) this.scan(again === "all");
+    return this.#named.size > 0;
+  }
+
+  #look(scan: Scan): void {
+    const cpu = process.threadCpuUsage();
+    const until = performance.now() + SLICE_MS;
+    let looked = 0;
+    let brought = 0;
     try {
-      if (this.#found.length === 0) {
-        for (const { id } of scan.next(SLICE)) this.#found.push(id);
-      }
+      if (this.#found.length === 0) for (const { id } of scan.next(SLICE)) this.#found.push(id);
     } catch (error) {
       this.#log.warn(`scan of deferred ended early: ${messageOf(error)}`);
     }
     while (this.#found.length > 0 && this.#room.room > 0) {
       const id = this.#found.pop();
-      if (id !== undefined && this.#isDue(id)) this.#bring(id, this.#flushStarted > 0);
+      looked += 1;
+      if (id !== undefined && this.#isDue(id)) {
+        this.#bring(id, this.#flushStarted > 0);
+        brought += 1;
+      }
+      if ((looked & 31) === 0 && performance.now() > until) break;
     }
-    if (this.#found.length === 0 && scan.ended) {
-      this.#scan = undefined;
-      for (const name of scan.foreign) this.#quarantine(name, "is no message, yet it was in deferred/");
-      const again = this.#again;
-      this.#again = undefined;
-      if (again !== undefined) this.scan(again === "all");
-      return this.#named.size > 0;
-    }
-    return true;
+    if (looked === 0) return;
+    const { user, system } = process.threadCpuUsage(cpu);
+    this.#restAfter(((user + system) / 1000) * (1 - brought / looked));
   }
 
   #isDue(id: string): boolean {
