@@ -19,7 +19,7 @@ import { startTips } from "./tips.ts";
 import { Family } from "./family.ts";
 import { endLeftovers } from "./leftovers.ts";
 import { bindListener, wantedListeners } from "./listeners.ts";
-import { findOwner, giveLog, giveSpool } from "./owner.ts";
+import { findOwner, giveLater, giveLog, giveSpool } from "./owner.ts";
 
 const LOCK_TRIES = 10;
 const LOCK_PAUSE_MS = 100;
@@ -66,6 +66,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   let family: Family;
   let owner: User | undefined;
   let lock: SpoolLock;
+  let giving: readonly string[] = [];
   try {
     mkdirSync(config.queue_directory, { recursive: true, mode: 0o700 });
     chdir(config.queue_directory);
@@ -76,7 +77,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
     const killed = await endLeftovers();
     if (killed > 0) log.warn(`killed ${killed} process${killed === 1 ? "" : "es"} of an earlier master`);
     owner = findOwner(config.mail_owner);
-    if (owner !== undefined) giveSpool(owner, config);
+    if (owner !== undefined) giving = giveSpool(owner, config);
     const listeners = wantedListeners(config).map(bindListener);
     family = new Family({ log, config, configDir: options.configDir, listeners, owner });
   } catch (error) {
@@ -153,6 +154,9 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   });
   log.info(`starting: version ${family.version}, spool ${config.queue_directory}, settings ${options.configDir}`);
   family.start();
+  if (owner !== undefined) {
+    giveLater(owner, giving).catch((error) => log.warn(`giving all mail to ${config.mail_owner}: ${messageOf(error)}`));
+  }
   void family.ready.then(() => {
     log.info(`ready: ${family.addresses().join(", ") || "no listeners"}`);
     log.flush();
