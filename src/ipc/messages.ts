@@ -172,7 +172,7 @@ export interface Deliver {
   readonly dialect?: "mailerq"; // as in the envelope
   readonly client?: DeliverClient; // from whom it came by SMTP without a login; absent: it is from us
   readonly sources?: readonly string[]; // our addresses, from one of which it is to be made; absent: as main.cf says
-  readonly brief?: true; // a single recipient, first try: if sent, no record is needed
+  readonly brief?: true; // a single recipient, no report: if sent, no record is needed
 }
 export interface DeliverClient {
   readonly address: string; // IP

@@ -42,9 +42,12 @@ function clientOf({ client: { address, helo } }: { readonly client: Client }): D
   return { address, helo };
 }
 
-/** One recipient, first try, no report of success asked for: when it is sent, the file goes, and needs no record. */
+/**
+ * One recipient, and nobody will hear of its success: when it is sent, the file goes, and needs no record. Who was
+ * warned of the delay may hear (confirm_delay_cleared), by a report that is made from the file.
+ */
 function isBrief(message: ActiveMessage): boolean {
   const { only, envelope } = message;
-  if (only === undefined || only.attempts !== 0) return false;
+  if (only === undefined || only.warnedMs > 0) return false;
   return envelope.recipients[only.index]?.notify?.includes("SUCCESS") !== true;
 }
