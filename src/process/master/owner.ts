@@ -1,8 +1,8 @@
 /** mail_owner: whom the other processes run as when master is root. */
 import { chownSync, closeSync, lchownSync, lstatSync, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
-import { lchown, opendir } from "node:fs/promises";
+import { opendir } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
-import { ScesError } from "../../base/errors.ts";
+import { isGone, ScesError } from "../../base/errors.ts";
 import { lookupUser, type User } from "../../base/user.ts";
 import type { Config } from "../../config/config.ts";
 import { DIRECTORIES } from "../../spool/layout.ts";
@@ -58,12 +58,19 @@ export async function giveLater({ uid, gid }: User, directories: readonly string
   for (const directory of directories) {
     let looked = 0;
     for await (const { name } of await opendir(directory, { bufferSize: SLICE })) {
-      const path = `${directory}/${name}`;
-      const stat = lstatSync(path, { throwIfNoEntry: false });
-      if (stat !== undefined && stat.uid !== uid) await lchown(path, uid, gid);
+      giveFile(`${directory}/${name}`, uid, gid);
       looked += 1;
       if (looked % SLICE === 0) await pause(PAUSE_MS, undefined, { ref: false });
     }
+  }
+}
+
+function giveFile(path: string, uid: number, gid: number): void {
+  try {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat !== undefined && stat.uid !== uid) lchownSync(path, uid, gid);
+  } catch (error) {
+    if (!isGone(error)) throw error;
   }
 }
 
