@@ -13,8 +13,9 @@ import { TextList } from "./list-text.ts";
 import { namedIds, queuesOf, select } from "./selection.ts";
 import { isUnreadable, type Unreadable, type View } from "./view.ts";
 
-/** Lines are gathered to this many characters, or for one turn: the first is out at once. */
+/** Lines are gathered to this many characters, or for so long; the first is out at once. */
 const GATHERED = 64 * 1024;
+const GATHERED_MS = 100;
 
 export async function list(request: Request, config: Config, io: CommandIo): Promise<number> {
   const ids = await namedIds(request, io);
@@ -56,7 +57,7 @@ function sizeOf(view: View | Unreadable): number {
 class Gathered {
   readonly #io: CommandIo;
   #text = "";
-  #isFirst = true;
+  #written = Number.NEGATIVE_INFINITY; // monotonic
 
   constructor(io: CommandIo) {
     this.#io = io;
@@ -64,8 +65,7 @@ class Gathered {
 
   async add(text: string): Promise<void> {
     this.#text += text;
-    if (this.#isFirst || this.#text.length > GATHERED) await this.flush();
-    this.#isFirst = false;
+    if (this.#text.length > GATHERED || performance.now() - this.#written > GATHERED_MS) await this.flush();
   }
 
   /** And gives the loop a turn: the reader may have gone away. */
@@ -73,6 +73,7 @@ class Gathered {
     if (this.#text === "") return;
     this.#io.stdout.write(this.#text);
     this.#text = "";
+    this.#written = performance.now();
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -1,8 +1,8 @@
 /**
  * Counting with all processors: what a million messages cost is a million files opened and read, one after the other.
  * The first are counted here, for most queues are small and a thread takes longer to start than they do. Then threads
- * are given batches, and this one counts what comes while they have enough before them. While that is mostly waiting for
- * the disk there are more threads, for a disk does many things at once.
+ * are given batches, and this one counts what comes while they have enough before them. Where files have to be read from
+ * the disk there are more threads, for a disk does several things at once.
  */
 import { availableParallelism } from "node:os";
 import { extname } from "node:path";
@@ -16,7 +16,7 @@ const ALONE = 5000;
 const BATCH = 500;
 /** Batches that a thread has before it, so that it never waits. */
 const AHEAD = 3;
-const MOST_THREADS = 16;
+const MOST_THREADS = 8; // 30 MB each
 
 /** Messages under their own names, in one queue; as one text, which passes between threads at no cost. */
 export interface Batch {
@@ -86,12 +86,10 @@ export class TallyCrew implements AsyncDisposable {
   }
 
   async #countHere(batch: readonly Sighting[]): Promise<void> {
-    const begun = performance.now();
-    const cpu = process.threadCpuUsage();
+    const before = process.resourceUsage().fsRead;
     await this.#own.count(batch);
-    const { user, system } = process.threadCpuUsage(cpu);
-    const isWaiting = (user + system) / 1000 < (performance.now() - begun) / 2;
-    if (isWaiting && this.#wanted < MOST_THREADS) this.#wanted += 1;
+    const isCold = process.resourceUsage().fsRead - before > batch.length;
+    if (isCold && this.#wanted < MOST_THREADS) this.#wanted += 1;
     await new Promise((resolve) => setImmediate(resolve)); // hear what the threads say
   }
 

@@ -6,7 +6,6 @@
 import { ScesError } from "../../base/errors.ts";
 import { clean } from "../../base/text.ts";
 import { domainOf } from "../../mail/address.ts";
-import { arrivalOf } from "../../mail/queue-id.ts";
 import { Glancer } from "../../spool/glance.ts";
 import type { Queue } from "../../spool/queues.ts";
 import { type AgeCounts, AgeTable } from "./age-table.ts";
@@ -90,7 +89,7 @@ export class Tally {
       const address = bySender ? envelope.sender : only;
       if (address === undefined) return false;
       this.addTo(sighting.queue, length);
-      this.table.add(this.#name(address), nowMs - (arrivalOf(sighting.id) ?? nowMs));
+      this.table.add(this.#name(address), nowMs - envelope.arrival);
       return true;
     } catch (error) {
       // Gone or damaged: a closer look tells which.
