@@ -11,6 +11,7 @@ import {
   opendirSync,
   realpathSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -29,17 +30,22 @@ export class QueueDisk implements AsyncDisposable {
   readonly kind: string;
   readonly #directory: string;
   readonly #mount: string | undefined;
+  readonly #isKept: boolean;
 
-  private constructor(directory: string, mount: string | undefined) {
+  private constructor(directory: string, mount: string | undefined, isKept = false) {
     this.#directory = directory;
     this.#mount = mount;
+    this.#isKept = isKept;
     this.kind = mount === undefined ? "a folder" : "ext4 with a journal, in a file";
     this.spool = join(mount ?? directory, "spool");
     mkdirSync(join(this.spool, "deferred"), { recursive: true, mode: 0o700 });
   }
 
-  /** `image`: a file that stays, with all that is in it, and is used again when it is there. */
+  /** `image`: a file that stays, with all that is in it, and is used again when it is there; or a folder. */
   static make(messages: number, image: string | undefined): QueueDisk {
+    if (image !== undefined && statSync(image, { throwIfNoEntry: false })?.isDirectory()) {
+      return new QueueDisk(image, undefined, true);
+    }
     const directory = realpathSync(mkdtempSync(join(tmpdir(), "sces-queue-")));
     if (process.getuid?.() !== 0) return new QueueDisk(directory, undefined);
     const file = image ?? join(directory, "image");
@@ -85,7 +91,7 @@ export class QueueDisk implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#mount !== undefined) await unmount(this.#mount);
-    rmSync(this.#directory, { recursive: true, force: true });
+    if (!this.#isKept) rmSync(this.#directory, { recursive: true, force: true });
   }
 }
 
