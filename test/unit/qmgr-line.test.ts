@@ -60,9 +60,13 @@ function office({ credit = 1000, free = 1000, settings = {} as Readonly<Record<s
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 function message(id: string, sender: string, ...to: readonly string[]): ActiveMessage {
+  return messageBy("cleanup", id, sender, ...to);
+}
+
+function messageBy(feeder: string, id: string, sender: string, ...to: readonly string[]): ActiveMessage {
   const recipients = to.map((address) => ({ address }));
   const envelope = { id, arrival: 0, sender, recipients, origin: "smtp" } as unknown as ActiveMessage["envelope"];
-  return new ActiveMessage(envelope, { offset: 0, length: 0, feeder: "cleanup", queuedMs: 0 });
+  return new ActiveMessage(envelope, { offset: 0, length: 0, feeder, queuedMs: 0 });
 }
 
 const many = (count: number, domain: string) => Array.from({ length: count }, (_, at) => `r${at}@${domain}`);
@@ -165,4 +169,24 @@ test("[E12] ten thousand destinations are forgotten when their mail is out", asy
   expect(scheduler.destinations().length).toBeGreaterThan(5000);
   expect(new Set(await deliverAll()).size).toBe(10_000);
   expect(scheduler.destinations()).toEqual([]);
+});
+
+test("retries are too many while some are set aside, until these are back and the line is short", async () => {
+  const settings = { default_destination_concurrency_limit: "2" };
+  const { scheduler, recalled, deliverAll } = office({ free: 40, settings });
+  for (let count = 0; count < 20; count += 1)
+    scheduler.enqueue(messageBy("defer", `r${count}`, "a@s.test", "x@d.test"));
+  expect(scheduler.isOverfed).toBe(false);
+  for (let count = 20; count < 30; count += 1)
+    scheduler.enqueue(messageBy("defer", `r${count}`, "a@s.test", "x@d.test"));
+  expect(scheduler.isOverfed).toBe(true);
+  await deliverAll();
+  expect(recalled).toHaveLength(10);
+  expect(scheduler.isOverfed).toBe(false);
+});
+
+test("new mail that is set aside does not hold retries back", () => {
+  const { scheduler } = office({ free: 40 });
+  for (let count = 0; count < 60; count += 1) scheduler.enqueue(message(`n${count}`, "a@s.test", "x@d.test"));
+  expect(scheduler.isOverfed).toBe(false);
 });

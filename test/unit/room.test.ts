@@ -1,8 +1,10 @@
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { Backlog } from "../../src/process/cleanup/backlog.ts";
 import { Room } from "../../src/process/qmgr/room.ts";
 import type { Link } from "../../src/ipc/link.ts";
 import type { Message } from "../../src/ipc/messages.ts";
+
+afterEach(() => vi.useRealTimers());
 
 /** Counts what is granted; a Link is only asked to send. */
 function feeder(): { link: Link; granted: () => number } {
@@ -72,4 +74,25 @@ test("a backlog keeps the order, takes nothing twice, and knows when it is incom
     { id: "b", offset: 1 },
     undefined,
   ]);
+});
+
+test("who brings more than is taken is granted little at a time, but what was recalled has its place", () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "performance"] });
+  let isPaced = false;
+  const room = new Room(20_000, () => isPaced);
+  const defer = feeder();
+  room.open();
+  room.connected("defer", defer.link);
+  expect(defer.granted()).toBe(1000);
+  for (let used = 0; used < 1000; used += 1) room.entered("defer");
+  isPaced = true;
+  room.replenish();
+  expect(defer.granted()).toBe(1000);
+  room.invite("defer", 100);
+  expect(defer.granted()).toBe(1100);
+  vi.advanceTimersByTime(500);
+  expect(defer.granted()).toBe(1250);
+  isPaced = false;
+  room.replenish();
+  expect(defer.granted()).toBe(2000);
 });

@@ -53,7 +53,10 @@ const OWNERS = new Set(["cleanup", "defer", "hold", "bounce", "corrupt"]);
 runService("qmgr", async (context: Context): Promise<Service> => {
   const { log } = context;
   const wake = (process: string) => context.wake(process);
-  const room = new Room(context.config.qmgr_message_active_limit);
+  const room = new Room(
+    context.config.qmgr_message_active_limit,
+    (feeder) => feeder === "defer" && scheduler.isOverfed,
+  );
   const links = new Map<string, Link>();
 
   const warn = (text: string) => log.warn(text);
@@ -101,7 +104,10 @@ runService("qmgr", async (context: Context): Promise<Service> => {
       log.info(`${transport}:${nexthop} ${what} for ${forMs / 1000}s: ${why}`);
     },
     onOwn: (entry, agent) => active.onOwn(entry, agent),
-    onRecall: (ids) => links.get("defer")?.send({ type: "recall", ids }),
+    onRecall(ids) {
+      links.get("defer")?.send({ type: "recall", ids });
+      room.invite("defer", ids.length);
+    },
     freeFor: (feeder) => room.freeFor(feeder),
   });
   active.scheduler = scheduler;

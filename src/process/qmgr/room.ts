@@ -7,10 +7,14 @@ import type { Link } from "../../ipc/link.ts";
 /** Of the limit, for one feeder. The other always has the rest. */
 const SHARE = 0.8;
 const MAX_GRANT = 1000;
+/** To a feeder that brings more than is taken: so many, so often. What is behind that must not wait for all of it. */
+const PACED_GRANT = 250;
+const PACE_MS = 500;
 
 interface Feeder {
   readonly link: Link;
   outstanding: number; // granted, not used
+  grantedMs: number; // the last time; monotonic
 }
 
 export class Room {
@@ -19,9 +23,13 @@ export class Room {
   #total = 0;
   #limit: number;
   #isOpen = false;
+  readonly #isPaced: (feeder: string) => boolean;
+  #later: NodeJS.Timeout | undefined;
 
-  constructor(limit: number) {
+  /** `isPaced`: whether much of what this feeder brings has to be set aside. */
+  constructor(limit: number, isPaced: (feeder: string) => boolean = () => false) {
     this.#limit = limit;
+    this.#isPaced = isPaced;
   }
 
   set limit(limit: number) {
@@ -39,7 +47,7 @@ export class Room {
   }
 
   connected(name: string, link: Link): void {
-    this.#feeders.set(name, { link, outstanding: 0 });
+    this.#feeders.set(name, { link, outstanding: 0, grantedMs: Number.NEGATIVE_INFINITY });
     this.replenish();
   }
 
@@ -66,6 +74,12 @@ export class Room {
     return feeder === "" ? whole : Math.min(whole, this.#share - (this.#active.get(feeder) ?? 0));
   }
 
+  /** For messages that it is told to bring: there is a place in line for each. */
+  invite(name: string, count: number): void {
+    const feeder = this.#feeders.get(name);
+    if (feeder !== undefined) this.#grant(feeder, count);
+  }
+
   get #share(): number {
     return Math.max(1, Math.floor(this.#limit * SHARE));
   }
@@ -74,16 +88,32 @@ export class Room {
   replenish(): void {
     if (!this.#isOpen) return;
     for (const [name, feeder] of this.#feeders) {
+      const isPaced = this.#isPaced(name);
+      if (isPaced && this.#isTooSoon(feeder)) continue;
       const share = this.#share;
-      const wanted = Math.min(MAX_GRANT, Math.max(1, Math.floor(share / 4)));
+      const wanted = Math.min(isPaced ? PACED_GRANT : MAX_GRANT, Math.max(1, Math.floor(share / 4)));
       if (feeder.outstanding > wanted / 2) continue;
       let taken = this.#total;
       for (const one of this.#feeders.values()) taken += one.outstanding;
       const own = (this.#active.get(name) ?? 0) + feeder.outstanding;
       const count = Math.min(wanted - feeder.outstanding, share - own, this.#limit - taken);
-      if (count <= 0) continue;
-      feeder.outstanding += count;
-      feeder.link.send({ type: "grant", count });
+      if (count > 0) this.#grant(feeder, count);
     }
+  }
+
+  #isTooSoon({ grantedMs }: Feeder): boolean {
+    const leftMs = grantedMs + PACE_MS - performance.now();
+    if (leftMs <= 0) return false;
+    this.#later ??= setTimeout(() => {
+      this.#later = undefined;
+      this.replenish();
+    }, leftMs);
+    return true;
+  }
+
+  #grant(feeder: Feeder, count: number): void {
+    feeder.outstanding += count;
+    feeder.grantedMs = performance.now();
+    feeder.link.send({ type: "grant", count });
   }
 }

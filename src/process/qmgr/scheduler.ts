@@ -16,6 +16,9 @@ import type { ActiveMessage, ActiveRecipient } from "./message.ts";
 import { Sliced } from "./sliced.ts";
 import { LONGEST_TIMER_MS, Suspensions, type SuspensionEvents } from "./suspensions.ts";
 
+/** Who brings them. */
+const RETRIES = "defer";
+
 export interface SchedulerEvents extends Pick<SuspensionEvents, "onSuspended"> {
   /** An agent process is needed: start it. */
   onWanted(process: string, alone: boolean): void;
@@ -34,6 +37,8 @@ export class Scheduler {
   readonly #events: SchedulerEvents;
   readonly #destinations = new Map<string, Destination>();
   readonly #lanes = new Map<string, Lane>(); // by agent process
+  /** For which more retries were brought than there was place for, until those that were set aside are back. */
+  readonly #overfed = new Set<Destination>();
   readonly #suspensions: Suspensions;
   readonly #own = new Sliced<readonly [Entry, OwnAgent]>((each) => this.#concludeOwn(...each));
   readonly #routerFor: (config: Config) => Router;
@@ -67,6 +72,11 @@ export class Scheduler {
     }
   }
 
+  /** Whether retries are brought faster than some destination takes them: each in vain is moved there and back. */
+  get isOverfed(): boolean {
+    return this.#overfed.size > 0;
+  }
+
   #isThere({ transport }: Destination): boolean {
     return this.#config.agentOf(transport) !== undefined;
   }
@@ -90,6 +100,7 @@ export class Scheduler {
     const [only] = groups;
     if (only !== undefined && groups.size === 1 && this.#isForLater(message, only[0])) {
       setAside(message, ...only);
+      if (message.feeder === RETRIES) this.#overfed.add(only[0]);
       return;
     }
     this.#addAll(message, groups, firstKind(message));
@@ -291,11 +302,19 @@ export class Scheduler {
 
   /** Calls back what was set aside, as far as there is room for it in line. */
   #recall(destination: Destination): void {
-    if (destination.aside.size === 0 || destination.isSuspended) return;
-    const may = Math.max(destination.limits.concurrency, Math.floor(this.#events.freeFor("defer") / 2));
+    const { aside, line, isSuspended } = destination;
+    if (isSuspended || aside.size === 0) {
+      if (isSuspended || line.size < (this.#placesOf(destination) * 3) / 4) this.#overfed.delete(destination);
+      return;
+    }
+    const may = this.#placesOf(destination);
     // Not with every delivery: when a quarter of the line has gone.
-    const ids = destination.aside.recall(may - destination.line.size, Math.ceil(may / 4), performance.now());
+    const ids = aside.recall(may - line.size, Math.ceil(may / 4), performance.now());
     if (ids.length > 0) this.#events.onRecall(ids);
+  }
+
+  #placesOf({ limits }: Destination): number {
+    return Math.max(limits.concurrency, Math.floor(this.#events.freeFor(RETRIES) / 2));
   }
 
   /** What goes nowhere. */
