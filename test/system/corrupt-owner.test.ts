@@ -205,7 +205,7 @@ describe("the quarantine", () => {
 
   test("sweeps what a killed process began to write", async () => {
     writeFileSync("corrupt/.tmp.1.1.1", "");
-    owner().kept.sweepTemps();
+    await owner().kept.sweep();
     expect(readdirSync("corrupt")).toEqual([]);
   });
 

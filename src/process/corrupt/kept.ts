@@ -48,13 +48,9 @@ export class Kept {
     this.#log = options.log;
   }
 
-  /** Reasons that somebody was writing when he ended. To be called at start. */
-  sweepTemps(): void {
-    sweepTemps("corrupt");
-  }
-
   /** Looks at everything; returns what nobody was told of yet, oldest first. Throws SPOOL_IO. */
   async sweep(): Promise<News[]> {
+    sweepUnfinished();
     const { objects, reasons } = list();
     const news: News[] = [];
     for (const name of reasons) if (!objects.has(name)) this.#removeOrphan(name);
@@ -133,6 +129,15 @@ export class Kept {
       name: clean(name, 255),
       reason: "not known: none was written when it came here",
     });
+  }
+}
+
+/** Reasons that somebody was writing when he ended. */
+function sweepUnfinished(): void {
+  try {
+    sweepTemps("corrupt");
+  } catch (error) {
+    throw spoolError("sweeping corrupt", error);
   }
 }
 

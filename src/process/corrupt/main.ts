@@ -44,7 +44,6 @@ runService("corrupt", (context) => {
     config: () => context.config,
     accepted: (envelope, offset, length) => doorway.accepted(envelope, offset, length),
   });
-  kept.sweepTemps();
   return runOwner(context, {
     async sweep() {
       const news = await kept.sweep();
