@@ -23,7 +23,7 @@ const WORD_MS = 1000;
 const ORDER_SHARE = 0.5;
 
 interface Pending {
-  readonly resolve: (done: Done) => void;
+  readonly resolve: (done: Done | "lost") => void; // lost: the owner ended without a word
   readonly owner: string;
 }
 
@@ -61,7 +61,7 @@ export class Commands {
     for (const [request, pending] of this.#pending) {
       if (pending.owner !== name) continue;
       this.#pending.delete(request);
-      pending.resolve({ type: "done", request, affected: [], missing: [] });
+      pending.resolve("lost");
     }
   }
 
@@ -135,13 +135,20 @@ export class Commands {
         byQueue.set(queue, [...(byQueue.get(queue) ?? []), id]);
       }
       const missing: string[] = [];
+      const unanswered: string[] = [];
       for (const [queue, ids] of byQueue) {
         const done = queue === "active" ? undefined : await this.#order(OWNERS[queue], verb, ids, reason);
+        if (done === "lost") {
+          unanswered.push(...ids);
+          continue;
+        }
         affected.push(...(done?.affected ?? []));
         missing.push(...(done === undefined ? ids : ids.filter((id) => !done.affected.includes(id))));
       }
-      // What has moved meanwhile is looked for where it is now.
-      open = missing.filter((id) => this.#options.active.get(id) !== undefined || find(id) !== seen.get(id));
+      // What has moved meanwhile is looked for where it is now. An owner that died over an order gets it once more:
+      // nobody knows how far it came, and every order can be given twice.
+      const moved = missing.filter((id) => this.#options.active.get(id) !== undefined || find(id) !== seen.get(id));
+      open = [...unanswered, ...moved];
     }
     const isDone = new Set(affected);
     const missing = targets.map((target) => target.id).filter((id) => !isDone.has(id));
@@ -173,7 +180,7 @@ export class Commands {
     return this.#options.active.intend(message, verb, clean(reason, 500));
   }
 
-  async #order(owner: string, verb: Verb, ids: readonly string[], reason: string): Promise<Done> {
+  async #order(owner: string, verb: Verb, ids: readonly string[], reason: string): Promise<Done | "lost"> {
     this.#lastRequest += 1;
     const request = this.#lastRequest;
     const none: Done = { type: "done", request, affected: [], missing: ids };
