@@ -7,9 +7,9 @@ import type { DeliveryResult } from "./agent.ts";
 /** A queue file that is damaged or gone is no attempt; one that cannot be read now may be later. */
 export function unreadable(delivery: Deliver, error: unknown): DeliveryResult {
   if (!(error instanceof ScesError)) throw error;
-  return error.code === "SPOOL_IO"
-    ? putOff(delivery, "nodata", error.message)
-    : { results: [], damaged: error.message };
+  return error.code === "FILE_DAMAGED" || error.code === "FILE_GONE"
+    ? { results: [], damaged: error.message }
+    : putOff(delivery, "nodata", error.message);
 }
 
 /** The settings have changed since qmgr handed it out, or have not reached this process. */

@@ -163,6 +163,10 @@ function claim(name: string, path: string): Spent | undefined {
     // no file of ours
   }
   if (fd >= 0) closeSync(fd);
-  unlinkSync(path);
+  try {
+    unlinkSync(path);
+  } catch {
+    // the disk fails: swept once this process is gone
+  }
   return undefined;
 }

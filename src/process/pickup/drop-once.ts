@@ -122,8 +122,11 @@ export class DropOnce {
       this.#removable.add(id);
     });
     this.#pending.delete(id);
-    if (!this.#removable.has(id)) remove(takenPath(id));
     this.#accepted(envelope, offset, length);
+    if (this.#removable.has(id)) return;
+    this.#removable.add(id); // until it is done: it may fail now
+    remove(takenPath(id));
+    this.#removable.delete(id);
   }
 
   #remember(id: string, sealed: string, uid: number | undefined): void {

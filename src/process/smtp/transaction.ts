@@ -280,10 +280,11 @@ class Transaction {
     const session = this.#session;
     session.destroy();
     if (!(error instanceof ScesError)) throw error;
-    if (error.code === "SPOOL_IO") {
+    if (error.code === "FILE_DAMAGED" || error.code === "FILE_GONE") this.#damaged = error.message;
+    else {
       const text = `local data error while talking to ${session.peer}`;
       this.#decideAll(ownVerdict("deferred", "nodata", "4.3.0", text, "body"));
-    } else this.#damaged = error.message;
+    }
     this.#finish();
   }
 
