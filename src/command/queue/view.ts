@@ -1,4 +1,5 @@
 /** A message as the commands show it: its file read and its journal folded. */
+import { lstatSync } from "node:fs";
 import { messageOf, ScesError } from "../../base/errors.ts";
 import type { Envelope, Recipient } from "../../mail/envelope.ts";
 import type { JournalRecord } from "../../mail/journal.ts";
@@ -44,6 +45,8 @@ function readNow(sighting: Sighting): View | Unreadable | undefined {
   const path = pathOf(sighting);
   try {
     const { envelope, records, unreadable, length } = readQueueFile(path);
+    // Delivered meanwhile, and its file written over with another message (spool/spent.ts).
+    if (envelope.id !== id && lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
     const state = foldJournal(envelope, records);
     return { id, queue, path, envelope, sizeBytes: length, state, records, unreadable };
   } catch (error) {
