@@ -1,7 +1,8 @@
-/** Writes the documents that come from the sources: docs/parameters.md. `npm run docs` */
+/** Writes what of the documents comes from elsewhere: docs/parameters.md, the table of docs/reliability.md. `npm run docs` */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SECTIONS } from "../src/config/parameters.ts";
+import { reliability } from "./fault-table.ts";
 
 /** The reference of all parameters, as Markdown. */
 export function parameterReference(): string {
@@ -64,4 +65,7 @@ function wrap(text: string): string[] {
   return [...lines, line];
 }
 
-if (import.meta.main) writeFileSync(join(import.meta.dirname, "parameters.md"), parameterReference());
+if (import.meta.main) {
+  writeFileSync(join(import.meta.dirname, "parameters.md"), parameterReference());
+  writeFileSync(join(import.meta.dirname, "reliability.md"), reliability(import.meta.dirname));
+}

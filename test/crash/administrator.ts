@@ -2,7 +2,7 @@ import type { Instance } from "../harness/instance.ts";
 import { pause } from "../harness/until.ts";
 import type { Random } from "./random.ts";
 
-/** Holds, releases and requeues at random. Commands may fail when nobody answers, but only in the way documented. */
+/** Lists, holds, releases and requeues at random. Commands may fail when nobody answers, but only in the way documented. */
 export class Administrator {
   readonly statuses: Map<string, number> = new Map();
   readonly violations: string[] = [];
@@ -45,6 +45,7 @@ export class Administrator {
 
   #choose(): string[] {
     const ids = [...this.#sces.queue("active"), ...this.#sces.queue("deferred"), ...this.#sces.queue("incoming")];
+    if (this.#random.chance(0.15)) return ["list", "--json"];
     if (ids.length === 0 || this.#random.chance(0.3)) return [this.#random.pick(["release", "flush"]), "ALL"];
     const some = Array.from({ length: 3 }, () => this.#random.pick(ids));
     return [this.#random.pick(["hold", "requeue"]), ...new Set(some)];
@@ -58,7 +59,7 @@ export class Administrator {
     if (code === 75) return; // nobody answered in time, and nothing was changed
     if (code !== 0)
       this.violations.push(`sces-queue ${args.join(" ")}: status ${code}: ${stderr.trim().slice(0, 200)}`);
-    else if (!/messages? affected/.test(stdout))
+    else if (args[0] !== "list" && !/messages? affected/.test(stdout))
       this.violations.push(`sces-queue ${args.join(" ")}: ${stdout.trim().slice(0, 200)}`);
   }
 }

@@ -1,34 +1,50 @@
 /**
- * npm run test:crash -- [siege|each|power|disk|all] [--seconds 200] [--each 10] [--seed N] [--names smtp,qmgr] [--no-commands]
+ * npm run test:crash -- [points|siege|each|power|errors|disk|readonly|all] [--each 10] [--names smtp,qmgr]
+ *                       [--seed N] [--seconds 150] [--rounds 3] [--points 12] [--fail-ms 700] [--no-commands]
+ *                       [--report FILE]
  *
- *   siege   kill -9 of processes in turn and at random under load, for --seconds
+ *   points  every crash point of points.ts: kill -9 at exactly that call
+ *   siege   processes killed and stopped, in turn and at random, under load, for --seconds
  *   each    kill -9 of every process by name, --each times, under load (also by giving --each alone)
- *   power   power cuts of a loop-mounted ext4: quiet (one message) and under load; needs root, losetup and cc
+ *   power   power cuts of a loop-mounted ext4 and xfs: quiet (one message) and under load, --rounds of each, and at
+ *           --points crash points; needs root, losetup, cc and mkfs.ext4 or mkfs.xfs
+ *   errors  EIO, ENOSPC and short writes from every call of the spool, each for --fail-ms, under load; needs cc
  *   disk    a spool on a small disk that fills up and is freed again; needs root
- *   all     siege, power and disk: the default, about four minutes
+ *   readonly  an ext4 that becomes read-only after an error; needs root
+ *   all     all of these but each: the default, under ten minutes
  *
  * A ledger outside of the spool holds every message that got its 250. At the end each must have arrived, have been
  * returned because its destination refuses it for good, or still be queued: whole, and with no more duplicates than
- * the crashes explain. Exits 1 on a violation, and keeps the folder with log, ledger and spool.
+ * the crashes explain. Exits 1 on a violation, and keeps the folder with log, ledger and spool. --report writes the
+ * figures into a file of JSON, where those of other parts stay; docs/reliability.json is such a file, and `npm run docs`
+ * makes its table.
  */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { openingComment } from "../harness/opening-comment.ts";
+import { crashPoints } from "./crash-points.ts";
 import { diskFull } from "./disk-full.ts";
 import { powerCuts } from "./power-cut.ts";
-import { PROCESS_NAMES, siege, type SiegeReport } from "./siege.ts";
+import { readOnly } from "./read-only.ts";
+import type { FaultRow, Part } from "./report.ts";
+import { siege } from "./siege.ts";
+import { spoolErrors } from "./spool-errors.ts";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    seconds: { type: "string" },
-    each: { type: "string" },
     seed: { type: "string" },
+    seconds: { type: "string", default: "150" },
+    each: { type: "string" },
     names: { type: "string" },
     rate: { type: "string", default: "80" }, // messages a second
     sessions: { type: "string", default: "12" },
     drain: { type: "string", default: "120" }, // seconds
-    rounds: { type: "string", default: "4" }, // power cuts of each kind
+    rounds: { type: "string", default: "3" }, // power cuts of each kind
+    points: { type: "string", default: "12" }, // crash points at which the power is cut
+    "fail-ms": { type: "string", default: "700" },
     "no-commands": { type: "boolean", default: false }, // nobody holds, releases and requeues meanwhile
+    report: { type: "string" },
     help: { type: "boolean", default: false },
   },
 });
@@ -42,28 +58,48 @@ const started = performance.now();
 const mode = positionals[0] ?? (flags.each ? "each" : "all");
 const seed = Number(flags.seed ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`seed ${seed}`);
-const violations: string[] = [];
 
-if (mode === "siege" || mode === "each" || mode === "all") {
-  const report = await siege({
-    seed,
-    ...(mode === "each" ? { each: Number(flags.each ?? 10) } : { seconds: Number(flags.seconds ?? 150) }),
-    ...(flags.names ? { names: flags.names.split(",") } : {}),
-    withCommands: !flags["no-commands"],
-    messagesPerSecond: Number(flags.rate),
-    sessions: Number(flags.sessions),
-    drainSeconds: Number(flags.drain),
-    progress,
-  });
-  tell(report);
-  violations.push(...report.verdict.violations);
+/** In the order of the table. A row here is all that a new fault needs. */
+const PARTS: Readonly<Record<string, () => Promise<Part>>> = {
+  points: () => crashPoints({ seed, progress }),
+  siege: () => besieged({ seconds: Number(flags.seconds) }),
+  each: () => besieged({ each: Number(flags.each ?? 10) }),
+  power: () => powerCuts({ seed, rounds: Number(flags.rounds), points: Number(flags.points), progress }),
+  errors: () => spoolErrors({ seed, failMs: Number(flags["fail-ms"]), rounds: 5, progress }),
+  disk: () => diskFull(progress),
+  readonly: () => readOnly(seed, progress),
+};
+
+const rows: FaultRow[] = [];
+const violations: string[] = [];
+const skipped: string[] = [];
+for (const [name, play] of Object.entries(PARTS)) {
+  if (mode !== name && (mode !== "all" || name === "each")) continue;
+  const begun = performance.now();
+  const part = await play();
+  progress(`${name} took ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+  rows.push(...part.rows);
+  violations.push(...part.violations);
+  skipped.push(...(part.skipped ?? []));
 }
-if (mode === "power" || mode === "all")
-  violations.push(...(await powerCuts({ seed, rounds: Number(flags.rounds), progress })));
-if (mode === "disk" || mode === "all") violations.push(...(await diskFull(progress)));
 
 const took = `${((performance.now() - started) / 1000).toFixed(0)} s`;
-if (violations.length === 0) console.log(`no violation (${took}, seed ${seed})`);
+for (const { fault, hits, promised, lost, doubled, bound, recoveryMs } of rows) {
+  const mail = promised === undefined ? "" : `${promised} promised, ${lost} lost, `;
+  const back = recoveryMs === undefined ? "" : `, back after ${recoveryMs.join(" - ")} ms`;
+  console.log(`${fault}: ${hits} times; ${mail}${doubled} doubled (${bound})${back}`);
+}
+for (const what of skipped) console.log(`skipped: ${what}`);
+if (flags.report) {
+  const report = {
+    seed,
+    date: new Date().toISOString().slice(0, 10),
+    rows: [...otherRows(flags.report), ...rows],
+    skipped,
+  };
+  writeFileSync(flags.report, `${JSON.stringify(report, undefined, 2)}\n`);
+}
+if (violations.length === 0) console.log(`no violation (${took}, seed ${seed}, ${skipped.length} skipped)`);
 else {
   console.log(`${violations.length} violations (${took}, seed ${seed}):`);
   for (const violation of violations.slice(0, 50)) console.log(`  ${violation.slice(0, 1000)}`);
@@ -71,37 +107,24 @@ else {
   process.exitCode = 1;
 }
 
-function tell({ verdict, kills, refusals, brokenSessions, commands, kept }: SiegeReport): void {
-  console.log("\nprocess    kills   in flight   back after, ms     next 250 after, ms   duplicates");
-  for (const name of PROCESS_NAMES) {
-    const these = kills.filter((kill) => kill.name === name);
-    if (these.length === 0) continue;
-    const inFlight = these.reduce((sum, kill) => sum + kill.inFlight, 0);
-    const cells = [
-      name.padEnd(9),
-      String(these.length).padStart(6),
-      String(inFlight).padStart(11),
-      range(these.map(({ restartMs }) => restartMs)).padStart(16),
-      range(these.map(({ serviceMs }) => serviceMs)).padStart(22),
-      String(verdict.duplicatesByKill.get(name) ?? 0).padStart(12),
-    ];
-    console.log(cells.join(" "));
-  }
-  console.log(
-    `\npromised: ${verdict.promised} messages to ${verdict.promisedRecipients} recipients; delivered ${verdict.delivered}, ` +
-      `returned ${verdict.returned}, still queued ${verdict.queued}\n` +
-      `duplicates: ${verdict.duplicates}; deliveries of messages without a 250: ${verdict.unpromised}; ` +
-      `broken sessions: ${brokenSessions}`,
-  );
-  for (const [reply, count] of refusals) console.log(`refused ${count} times: ${reply}`);
-  console.log(`commands: ${[...commands].map(([key, count]) => `${key} (${count})`).join(", ") || "none"}`);
-  if (kept) console.log(`log, ledger and spool: ${kept}`);
-  console.log("");
+/** What the file has of other parts. */
+function otherRows(path: string): readonly FaultRow[] {
+  if (!existsSync(path)) return [];
+  const known = JSON.parse(readFileSync(path, "utf8")) as { readonly rows: readonly FaultRow[] };
+  return known.rows.filter(({ fault }) => rows.every((row) => row.fault !== fault));
 }
 
-function range(values: readonly number[]): string {
-  const sorted = [...values].sort((a, b) => a - b);
-  return `${sorted[0]} - ${sorted[sorted.length >> 1]} - ${sorted.at(-1)}`;
+function besieged(length: { readonly seconds: number } | { readonly each: number }): Promise<Part> {
+  return siege({
+    seed,
+    ...length,
+    ...(flags.names ? { names: flags.names.split(",") } : {}),
+    withCommands: !flags["no-commands"],
+    messagesPerSecond: Number(flags.rate),
+    sessions: Number(flags.sessions),
+    drainSeconds: Number(flags.drain),
+    progress,
+  });
 }
 
 function progress(text: string): void {

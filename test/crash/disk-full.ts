@@ -1,6 +1,6 @@
 /**
  * A disk that fills up: new mail is refused for now, what is queued is delivered all the same, and with room all goes
- * on by itself. Returns the violations; none, with a printed reason, where no small disk can be made.
+ * on by itself.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -11,16 +11,14 @@ import { until } from "../harness/until.ts";
 import { makeParcel, type Parcel } from "./parcel.ts";
 import { Random } from "./random.ts";
 import { Recorder } from "./recorder.ts";
+import { type FaultRow, type Part, spread } from "./report.ts";
 
 const MESSAGE_SIZE_LIMIT = 1_000_000;
 const BACK_WITHIN_MS = 10_000; // after there is room again
 
-export async function diskFull(progress: (text: string) => void = () => {}): Promise<string[]> {
+export async function diskFull(progress: (text: string) => void = () => {}): Promise<Part> {
   const reason = whyNoSmallDisk();
-  if (reason) {
-    console.log(`full disk skipped: ${reason}`);
-    return [];
-  }
+  if (reason) return { rows: [], violations: [], skipped: [`full disk: ${reason}`] };
   await using disk = new SmallDisk(16_000_000, 2000);
   const spool = join(disk.path, "spool");
   mkdirSync(spool, { mode: 0o700 });
@@ -40,7 +38,7 @@ export async function diskFull(progress: (text: string) => void = () => {}): Pro
   const scenario = new Scenario(disk, recorder, sces, progress);
   await scenario.play();
   sces.keep ||= scenario.violations.length > 0;
-  return scenario.violations;
+  return { rows: [scenario.row()], violations: scenario.violations };
 }
 
 class Scenario {
@@ -51,6 +49,7 @@ class Scenario {
   readonly #progress: (text: string) => void;
   readonly #random = new Random(1);
   readonly #accepted: Parcel[] = [];
+  readonly #backAfterMs: number[] = [];
   #count = 0;
 
   constructor(disk: SmallDisk, recorder: Recorder, sces: Instance, progress: (text: string) => void) {
@@ -97,6 +96,16 @@ class Scenario {
     }
   }
 
+  row(): FaultRow {
+    const fault = "disk full: blocks, inodes, blocks during DATA";
+    const arrived = this.#recorder.deliveries.map(({ token }) => token);
+    const lost = this.#accepted.filter(({ token }) => !arrived.includes(token)).length;
+    const doubled = arrived.length - new Set(arrived).size;
+    const promised = this.#accepted.length;
+    const hits = this.#backAfterMs.length;
+    return { fault, hits, promised, lost, doubled, bound: "none", ...spread(this.#backAfterMs) };
+  }
+
   async #expect(when: string, code: number, beforeEnd?: () => void): Promise<void> {
     const got = await this.#send(beforeEnd);
     this.#progress(`${when}: ${got}`);
@@ -105,7 +114,9 @@ class Scenario {
   }
 
   async #backToNormal(when: string): Promise<void> {
+    const started = performance.now();
     await this.#until(`250 ${when}`, async () => (await this.#send()).startsWith("250"), BACK_WITHIN_MS);
+    this.#backAfterMs.push(performance.now() - started);
   }
 
   /** The reply. */

@@ -34,16 +34,20 @@ const LINES = [
   "",
 ];
 
-export function makeParcel(random: Random, number: number): Parcel {
+/** What is not left to chance. */
+export interface ParcelWish {
+  readonly recipients?: readonly { readonly treatment: Treatment; readonly domain: string }[];
+  readonly sender?: string; // local part, before the token
+  readonly bytes?: number; // about so many
+}
+
+export function makeParcel(random: Random, number: number, wish: ParcelWish = {}): Parcel {
   const token = `t${random.seed.toString(36)}x${number.toString(36)}`;
-  const count = random.chance(0.6) ? 1 : random.between(2, 6);
-  const recipients = Array.from({ length: count }, (_, index) => {
-    return `${chosenTreatment(random)}.${token}.${index}@d${random.between(1, 9)}.test`;
+  const recipients = (wish.recipients ?? chosenRecipients(random)).map(({ treatment, domain }, index) => {
+    return `${treatment}.${token}.${index}@${domain}`;
   });
-  const size = random.chance(0.02)
-    ? random.between(200_000, 900_000)
-    : random.between(200, random.chance(0.1) ? 60_000 : 5_000);
-  const sender = senderOf(token);
+  const size = wish.bytes ?? chosenSize(random);
+  const sender = `${wish.sender ?? "sender"}.${token}@origin.test`;
   const lines = [
     `${TOKEN_FIELD}${token}`,
     `From: <${sender}>`,
@@ -65,10 +69,6 @@ export function writtenAs(recipient: string): string {
 }
 
 export const ALIASES = { virtual_alias_maps: "inline:{@alias.test=@d9.test}" } as const;
-
-export function senderOf(token: string): string {
-  return `sender.${token}@origin.test`;
-}
 
 export function treatmentOf(recipient: string): Treatment | undefined {
   const word = recipient.slice(0, recipient.indexOf("."));
@@ -102,6 +102,18 @@ export function rubbishToken(content: Buffer): string | undefined {
 
 function digestOf(content: Buffer): string {
   return createHash("sha256").update(content).digest("hex");
+}
+
+function chosenRecipients(random: Random): NonNullable<ParcelWish["recipients"]> {
+  const count = random.chance(0.6) ? 1 : random.between(2, 6);
+  return Array.from({ length: count }, () => {
+    return { treatment: chosenTreatment(random), domain: `d${random.between(1, 9)}.test` };
+  });
+}
+
+function chosenSize(random: Random): number {
+  if (random.chance(0.02)) return random.between(200_000, 900_000);
+  return random.between(200, random.chance(0.1) ? 60_000 : 5_000);
 }
 
 function chosenTreatment(random: Random): Treatment {

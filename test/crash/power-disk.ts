@@ -1,23 +1,32 @@
-/** A loop-mounted ext4 whose power can be cut. `commit=600` keeps the kernel from syncing by itself meanwhile. */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+/** A loop-mounted ext4 or xfs whose power can be cut. */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { unmount, whyNoSmallDisk } from "../harness/small-disk.ts";
 import { until } from "../harness/until.ts";
 
 const IMAGE_BYTES = 400_000_000; // sparse
 
+export type FileSystem = "ext4" | "xfs";
+
+/** `commit=600` keeps ext4 from syncing by itself; xfs does so every 30 s. */
+const MOUNT_OPTIONS: Readonly<Record<FileSystem, string>> = { ext4: "loop,commit=600,errors=remount-ro", xfs: "loop" };
+const MAKE_OPTIONS: Readonly<Record<FileSystem, readonly string[]>> = { ext4: ["-q", "-F"], xfs: ["-q", "-f"] };
+
 /** Why the power cannot be cut here; undefined if it can. */
-export function whyNoPowerDisk(): string | undefined {
-  for (const program of ["cc", "mkfs.ext4", "losetup"]) {
+export function whyNoPowerDisk(fileSystem: FileSystem): string | undefined {
+  for (const program of ["cc", `mkfs.${fileSystem}`, "losetup"]) {
     try {
       execFileSync("/bin/sh", ["-c", `command -v ${program}`], { stdio: "pipe" });
     } catch {
       return `there is no ${program}`;
     }
   }
+  spawnSync("modprobe", [fileSystem]); // where it is built in or loaded already there is nothing to do
+  if (!readFileSync("/proc/filesystems", "utf8").includes(`\t${fileSystem}\n`))
+    return `the kernel has no ${fileSystem}`;
   return whyNoSmallDisk();
 }
 
@@ -26,9 +35,11 @@ export class PowerDisk implements AsyncDisposable {
   readonly #directory = realpathSync(mkdtempSync(join(tmpdir(), "sces-power-")));
   readonly #image: string;
   readonly #cutter: string;
+  readonly #fileSystem: FileSystem;
   #isMounted = false;
 
-  constructor() {
+  constructor(fileSystem: FileSystem) {
+    this.#fileSystem = fileSystem;
     this.path = join(this.#directory, "mount");
     this.#image = join(this.#directory, "image");
     this.#cutter = join(this.#directory, "going-down");
@@ -36,7 +47,7 @@ export class PowerDisk implements AsyncDisposable {
     mkdirSync(this.path);
     writeFileSync(this.#image, "");
     truncateSync(this.#image, IMAGE_BYTES);
-    execFileSync("mkfs.ext4", ["-q", "-F", this.#image], { stdio: "pipe" });
+    execFileSync(`mkfs.${fileSystem}`, [...MAKE_OPTIONS[fileSystem], this.#image], { stdio: "pipe" });
     this.#mount();
   }
 
@@ -52,12 +63,17 @@ export class PowerDisk implements AsyncDisposable {
     };
   }
 
+  /** ext4 only: an error that makes it read-only under those who have files open there. */
+  becomeReadOnly(): void {
+    const device = basename(this.#loops().split(":")[0] ?? "");
+    writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, "1");
+  }
+
   /** Power is back: the journal is replayed. Everybody who had files open there must be dead. */
   async restore(): Promise<void> {
     await unmount(this.path);
     this.#isMounted = false;
-    const loops = (): string => execFileSync("losetup", ["-j", this.#image], { encoding: "utf8" });
-    await until("the loop device to go", () => loops() === "", 20_000);
+    await until("the loop device to go", () => this.#loops() === "", 20_000);
     this.#mount();
   }
 
@@ -66,8 +82,12 @@ export class PowerDisk implements AsyncDisposable {
     rmSync(this.#directory, { recursive: true });
   }
 
+  #loops(): string {
+    return execFileSync("losetup", ["-j", this.#image], { encoding: "utf8" });
+  }
+
   #mount(): void {
-    execFileSync("mount", ["-o", "loop,commit=600", this.#image, this.path]);
+    execFileSync("mount", ["-o", MOUNT_OPTIONS[this.#fileSystem], this.#image, this.path]);
     this.#isMounted = true;
   }
 }

@@ -29,6 +29,7 @@ export class Recorder implements AsyncDisposable {
   readonly strangers: string[] = []; // mail that is neither
   isHealed = false; // from now on only `hard` fails, and nobody waits
   isClosed = false; // every recipient is refused for now
+  #isStalled = false;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #conversations = new Set<Conversation>();
@@ -57,6 +58,17 @@ export class Recorder implements AsyncDisposable {
     return count;
   }
 
+  /** Reads nothing from anybody; what comes meanwhile is read afterwards. */
+  set isStalled(isStalled: boolean) {
+    this.#isStalled = isStalled;
+    for (const socket of this.#sockets) isStalled ? socket.pause() : socket.resume();
+  }
+
+  /** Every connection, in whatever state. */
+  reset(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
@@ -65,6 +77,7 @@ export class Recorder implements AsyncDisposable {
 
   #converse(socket: Socket): void {
     this.#sockets.add(socket);
+    if (this.#isStalled) socket.pause();
     const conversation = new Conversation(socket, this);
     this.#conversations.add(conversation);
     socket.once("close", () => {

@@ -15,7 +15,10 @@ export interface Quarantined {
   readonly rubbish: string | undefined; // the token, if it is rubbish of ours and has its reason beside it
 }
 
+const LONE_REASON_MS = 70_000;
 const QUEUES = ["incoming", "active", "deferred", "hold", "bounce", "results", "drop"];
+/** What is done with, until it is written over. A stopped system has none. */
+const SPENT = "free";
 
 export function searchSpool(spool: string): SpoolContents {
   const tokens = new Set<string>();
@@ -41,7 +44,15 @@ export function searchSpool(spool: string): SpoolContents {
     });
   for (const name of names) {
     const object = name.slice(0, -".reason".length);
-    if (name.endsWith(".reason") && !names.includes(object)) leftovers.push(`corrupt/${name}`);
+    if (!name.endsWith(".reason") || names.includes(object)) continue;
+    // Its object may be on the way: corrupt gives it a minute.
+    const ageMs = Date.now() - lstatSync(join(spool, "corrupt", name)).mtimeMs;
+    if (ageMs > LONE_REASON_MS) leftovers.push(`corrupt/${name}`);
+  }
+  for (const name of filesBelow(join(spool, SPENT))) leftovers.push(`${SPENT}/${name}`);
+  for (const directory of ["run", "state"]) {
+    for (const name of filesBelow(join(spool, directory)))
+      if (name.startsWith(".")) leftovers.push(`${directory}/${name}`);
   }
   return { tokens, leftovers, corrupt };
 }

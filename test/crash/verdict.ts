@@ -10,7 +10,8 @@ import type { Delivery, Returned } from "./recorder.ts";
 import type { Quarantined } from "./spool-search.ts";
 
 export interface Kill {
-  readonly name: string; // of the process; "power" for everything at once
+  readonly name: string; // of the process; "pair" for two, "power" for all, "destination" for the other side
+  readonly label?: string; // how it is counted; default: the name
   readonly at: number; // ms since 1970, just before
   readonly doneAt: number; // when the signal had been sent
 }
@@ -35,6 +36,7 @@ export interface Verdict {
   readonly promisedRecipients: number;
   readonly delivered: number; // recipients of promised messages
   readonly returned: number;
+  readonly lost: number; // recipients of whom nothing is known any more; each is a violation
   readonly queued: number; // recipients neither delivered nor returned whose message is still there
   readonly unpromised: number; // deliveries of messages that had no 250: allowed, the client does not know
   readonly duplicates: number; // deliveries beyond the first, all explained by a crash unless there are violations
@@ -42,13 +44,13 @@ export interface Verdict {
 }
 
 // Only these hold deliveries: the death of another must not double anything.
-const DELIVERING = new Set(["smtp", "qmgr", "master", "power"]);
+const DELIVERING = new Set(["smtp", "qmgr", "master", "pair", "destination", "power"]);
 
 export function judge(evidence: Evidence): Verdict {
   const violations: string[] = [];
   const entries = new Map(evidence.ledger.map((entry) => [entry.token, entry]));
   const delivered = grouped(evidence.deliveries, ({ token, recipient }) => `${token} ${recipient}`);
-  const counts = { delivered: 0, returned: 0, queued: 0, recipients: 0, promised: 0 };
+  const counts = { delivered: 0, returned: 0, queued: 0, lost: 0, recipients: 0, promised: 0 };
   const returnedTo = recipientsReturned(evidence, violations);
 
   for (const entry of entries.values()) {
@@ -61,7 +63,10 @@ export function judge(evidence: Evidence): Verdict {
       if (isDelivered) counts.delivered++;
       else if (isReturned) counts.returned++;
       else if (evidence.queued.has(entry.token)) counts.queued++;
-      else violations.push(`lost: ${entry.token} (${entry.door}, ${entry.id || "no id"}) for ${recipient}`);
+      else {
+        counts.lost++;
+        violations.push(`lost: ${entry.token} (${entry.door}, ${entry.id || "no id"}) for ${recipient}`);
+      }
       if (isDelivered && isReturned) violations.push(`delivered and returned: ${recipient}`);
     }
   }
@@ -77,6 +82,7 @@ export function judge(evidence: Evidence): Verdict {
     delivered: counts.delivered,
     returned: counts.returned,
     queued: counts.queued,
+    lost: counts.lost,
     unpromised: evidence.deliveries.filter(({ token }) => entries.get(token)?.acknowledgedAt === undefined).length,
     duplicates: [...doubled.values()].reduce((sum, count) => sum + count, 0),
     duplicatesByKill: doubled,
@@ -143,7 +149,7 @@ function duplicates(
         ({ at, doneAt }) =>
           at <= again.at && at <= before.at + evidence.duplicateWindowMs && doneAt >= before.at - evidence.lateMs,
       );
-      const name = kill?.name ?? "nothing";
+      const name = kill?.label ?? kill?.name ?? "nothing";
       byKill.set(name, (byKill.get(name) ?? 0) + 1);
       if (!kill) {
         const last = evidence.kills.filter(({ at }) => at <= again.at).at(-1);

@@ -1,6 +1,7 @@
 /** A short form of `npm run test:crash`: every process is killed once under load. */
 import { expect, test } from "vitest";
-import { PROCESS_NAMES, siege } from "../crash/siege.ts";
+import { PROCESS_NAMES } from "../crash/blows.ts";
+import { siege } from "../crash/siege.ts";
 
 test("kill -9 of each process in turn under load loses nothing, damages nothing, doubles nothing", async () => {
   const { verdict, kills, kept } = await siege({

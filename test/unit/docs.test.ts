@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { reliability } from "../../docs/fault-table.ts";
 import { parameterReference } from "../../docs/generate.ts";
 import { PARAMETER_NAMES, SECTIONS } from "../../src/config/parameters.ts";
 
@@ -8,6 +9,10 @@ const root = join(import.meta.dirname, "../..");
 
 test("docs/parameters.md is what `npm run docs` writes", () => {
   expect(readFileSync(join(root, "docs/parameters.md"), "utf8")).toBe(parameterReference());
+});
+
+test("the table of docs/reliability.md is what the campaign measured", () => {
+  expect(readFileSync(join(root, "docs/reliability.md"), "utf8")).toBe(reliability(join(root, "docs")));
 });
 
 test("every parameter is in one section of the reference and has a paragraph", () => {
