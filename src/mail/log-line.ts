@@ -2,31 +2,26 @@
 import type { Attempt } from "./attempt.ts";
 import type { Recipient } from "./envelope.ts";
 
+const NO_DELAYS = [0, 0, 0, 0] as const;
+
 /** `ID: to=<a>, relay=h[ip]:port, delay=, delays=a/b/c/d, dsn=, status=sent (text)`. Pass it to `log.info`. */
 export function deliveryLine(id: string, recipient: Recipient, attempt: Attempt): string {
-  const delays = attempt.delays ?? [0, 0, 0, 0];
+  const { address, original } = recipient;
+  const { delays = NO_DELAYS, use = 1, dsn, outcome, text } = attempt;
+  let line = `${id}: to=<${address}>`;
+  if (original !== undefined && original !== address) line += `, orig_to=<${original}>`;
+  line += `, relay=${relay(attempt)}`;
+  if (use > 1) line += `, conn_use=${use}`;
   const total = delays.reduce((sum, delay) => sum + Math.max(0, delay), 0);
-  const renamed = recipient.original !== undefined && recipient.original !== recipient.address;
-  return [
-    `${id}: to=<${recipient.address}>`,
-    renamed ? `orig_to=<${recipient.original}>` : "",
-    `relay=${relay(attempt)}`,
-    attempt.use !== undefined && attempt.use > 1 ? `conn_use=${attempt.use}` : "",
-    `delay=${formatDelay(total)}`,
-    `delays=${delays.map(formatDelay).join("/")}`,
-    tls(attempt),
-    `dsn=${attempt.dsn}`,
-    `status=${attempt.outcome} (${attempt.text})`,
-  ]
-    .filter((part) => part !== "")
-    .join(", ");
+  line += `, delay=${formatDelay(total)}, delays=${delays.map(formatDelay).join("/")}`;
+  if (attempt.tls !== undefined) line += `, tls=${tls(attempt, attempt.tls)}`;
+  return `${line}, dsn=${dsn}, status=${outcome} (${text})`;
 }
 
 /** Protocol, cipher, the policy that asked for it, and what was learnt of the server. */
-function tls({ tls, tlsPolicy, tlsPeer }: Attempt): string {
-  if (tls === undefined) return "";
-  const parts = [tls.replaceAll(/[\s,]+/g, "/"), tlsPolicy, tlsPeer?.toLowerCase()];
-  return `tls=${parts.filter((part) => part !== undefined).join("/")}`;
+function tls({ tlsPolicy, tlsPeer }: Attempt, session: string): string {
+  const parts = [session.replaceAll(/[\s,]+/g, "/"), tlsPolicy, tlsPeer?.toLowerCase()];
+  return parts.filter((part) => part !== undefined).join("/");
 }
 
 /** A line of its own for what a failure is about: Postfix's line ends with the text, and its readers rely on it. */

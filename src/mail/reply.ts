@@ -18,10 +18,8 @@ export interface SmtpReply {
  * (`250-ok` / `550 no` is neither yes nor no), or a code of another length.
  */
 export function parseReply(raw: string): SmtpReply | undefined {
-  const lines = raw
-    .slice(0, 16 * MAX_TEXT)
-    .replace(/\r?\n$/, "")
-    .split(/\r?\n/);
+  const kept = raw.slice(0, 16 * MAX_TEXT);
+  const lines = kept.includes("\n") ? kept.replace(/\r?\n$/, "").split(/\r?\n/) : [kept];
   let code = 0;
   let status: string | undefined;
   const texts: string[] = [];

@@ -83,7 +83,8 @@ export class ConnectionCache {
 
   /** A connection whose message is done. */
   give(key: string, session: Session): void {
-    const { idleMs, reuseMs, reuseCount, size } = { ...this.limits, ...session.reuse };
+    const { idleMs, reuseMs, reuseCount, size } =
+      session.reuse === undefined ? this.limits : { ...this.limits, ...session.reuse };
     const now = performance.now();
     const isWornOut = now - session.openedAt >= reuseMs || (reuseCount > 0 && session.uses >= reuseCount);
     if (!session.isUsable || isWornOut || this.#isBarred(session)) {

@@ -70,7 +70,7 @@ export class Session extends Wire {
   handshake: Handshake | undefined; // what TLS came to; undefined in the clear
   offersTls = false;
   uses = 0; // messages so far
-  reuse: Partial<CacheLimits> = {}; // what the throttles say for this one, in place of the settings
+  reuse: Partial<CacheLimits> | undefined; // what the throttles say for this one, in place of the settings
   needsReset = false; // a transaction is half done
   features: Features = NO_FEATURES;
   readonly isLmtp: boolean;

@@ -3,6 +3,7 @@
  * leading underscore, which are what a subclass changes. A new version of nodemailer is checked against this file;
  * the tests in test/system/smtp-*.test.ts notice if one of them is gone.
  */
+import type { OnReadOpts } from "node:net";
 import SMTPConnection, { type Options } from "nodemailer/lib/smtp-connection";
 
 /** What node:net is going to connect to. */
@@ -10,6 +11,7 @@ export interface ConnectTarget {
   host?: string;
   port?: number;
   path?: string;
+  onread?: OnReadOpts;
 }
 
 export interface ConnectionInternals {

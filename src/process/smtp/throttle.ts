@@ -3,8 +3,8 @@ import type { Ends, Throttles } from "../../config/throttles.ts";
 import type { CacheLimits } from "./connection-cache.ts";
 
 /** How long, and for how many messages; of two rows the tighter one holds. */
-export function reuseOf(throttles: Throttles, ends: Ends): Partial<CacheLimits> {
-  if (throttles.isEmpty) return {};
+export function reuseOf(throttles: Throttles, ends: Ends): Partial<CacheLimits> | undefined {
+  if (throttles.isEmpty) return undefined;
   const rows = throttles.between(ends);
   const idle = rows.flatMap(({ idleMs }) => idleMs ?? []);
   const messages = rows.flatMap(({ perConnection }) => perConnection ?? []);

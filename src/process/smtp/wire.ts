@@ -26,6 +26,7 @@ export interface Awaited {
 }
 
 const NEVER_MS = 2 ** 31 - 1; // deadlines are ours: nodemailer's timers must not fire
+const READ_BYTES = 4096;
 const MAX_QUOTED = 1024; // characters of what is no reply
 
 export abstract class Wire extends Connection {
@@ -201,8 +202,18 @@ export abstract class Wire extends Connection {
     }
   }
 
-  /** A host is given by its address: there is nothing to look up. */
+  /**
+   * A host is given by its address: there is nothing to look up. Replies are read into one small buffer, for they are
+   * turned into text at once; the socket's stream would take 64 KB for each. (Through TLS they come by the stream.)
+   */
   override _resolveAndConnect(target: ConnectTarget, callback: (resolved: object) => void): void {
+    target.onread = {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback: (count, buffer) => {
+        this._onData(Buffer.from(buffer.buffer, buffer.byteOffset, count));
+        return true;
+      },
+    };
     if (this.remote.port > 0) super._resolveAndConnect(target, callback);
     else {
       target.path = this.remote.address;
