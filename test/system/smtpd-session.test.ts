@@ -1,4 +1,6 @@
 /** What a session remembers, what it forgets, and how it ends with clients that do not play by the rules. */
+import { once } from "node:events";
+import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 import { smtpd } from "../harness/smtpd.ts";
 import { until } from "../harness/until.ts";
@@ -176,4 +178,33 @@ describe("clients that are none", () => {
     await until("the file to be gone", () => server.unfinished().length === 0);
     expect(server.stored()).toHaveLength(0);
   });
+});
+
+test("a client that stays behind its QUIT is let go, with the answers to all that it said", async () => {
+  await using server = await smtpd();
+  const client = connect({ port: server.port(), host: "127.0.0.1", allowHalfOpen: true });
+  let said = "";
+  let isReset = false;
+  client.setEncoding("latin1").on("data", (text: string) => {
+    said += text;
+  });
+  client.on("error", () => {
+    isReset = true;
+  });
+  await until("the greeting", () => said.startsWith("220 "));
+  client.write("EHLO client.test\r\n");
+  await until("the reply to EHLO", () => said.includes("\r\n250 "));
+  client.write("RSET\r\nQUIT\r\n");
+  await once(client, "end");
+  expect(said).toMatch(/\r\n250 2\.0\.0 Ok\r\n221 2\.0\.0 Bye\r\n$/);
+  // Sooner than smtp-server would give up on it, and nothing is left of the session.
+  await until(
+    "a reset",
+    () => {
+      if (!isReset) client.write("NOOP\r\n");
+      return isReset;
+    },
+    2_000,
+  );
+  expect(server.logged(/^lost connection/)).toEqual([]);
 });

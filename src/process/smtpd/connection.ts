@@ -6,7 +6,7 @@
  *   command    the client owes us a line                                 -> working, content, closing
  *   working    a command or a message is being worked on [work]          -> command, closing
  *   content    between our 354 and the final dot                         -> working, closing
- *   closing    our side is ended; smtp-server waits 5 s for the client's -> closed
+ *   closing    our side is ended; smtp-server waits 5 s for the client's, but after QUIT -> closed
  *
  * Every state but working has a deadline. Replies gather until all that the client has sent is worked off; then they
  * go out as one write, behind the log lines about them.
@@ -276,6 +276,9 @@ export abstract class Connection extends SMTPConnection implements WireUser {
     this.reply(reply);
     this.#flush();
     this.close();
+    // Who said QUIT sends no more (RFC 2920 3.1: it ends a group), so there is nothing to wait for. Anybody else may be
+    // sending, and a socket that is closed on that would be reset, and our last word lost.
+    if (reply.startsWith("221")) this._socket.destroySoon();
   }
 
   override close(): void {

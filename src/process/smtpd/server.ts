@@ -1,5 +1,5 @@
 /** One listener: smtp-server's server, with our sessions, our certificate, and no way to its own key. */
-import type { Server, Socket } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { SMTPServer } from "smtp-server";
 import type { SMTPConnectionOptions } from "smtp-server/lib/smtp-connection.js";
 import { messageOf } from "../../base/errors.ts";
@@ -12,6 +12,7 @@ import type { Station } from "./station.ts";
 export class MailServer extends SMTPServer {
   readonly #station: Station;
   readonly #limit: () => boolean;
+  #here: SMTPConnectionOptions = {};
 
   /** `isFull`: no connection more. */
   constructor(station: Station, isFull: () => boolean) {
@@ -44,31 +45,32 @@ export class MailServer extends SMTPServer {
     this.secureContext = new Map();
   }
 
-  override connect(socket: Socket, options?: SMTPConnectionOptions | null): void {
+  /** Called for each socket, ahead of `connect`: we take no PROXY header, and need no random name of the connection. */
+  override _handleProxy(_socket: Socket, callback: (error: null) => void): void {
+    callback(null);
+  }
+
+  override connect(socket: Socket): void {
     const { rules, config } = this.#station.settings;
     const address = unmapped(socket.remoteAddress ?? "");
     const preset = presetName(address, config.smtpd_peername_lookup && address !== "");
-    if (preset !== undefined) this.#serve(socket, options, preset);
-    else void this.#nameAndServe(socket, options, lookUpName(rules.dns, address)); // never rejects
+    if (preset !== undefined) this.#serve(socket, preset);
+    else void this.#nameAndServe(socket, lookUpName(rules.dns, address)); // never rejects
   }
 
   /** The name is in every line about the client, also in the first. What it says meanwhile waits in its socket. */
-  async #nameAndServe(
-    socket: Socket,
-    options: SMTPConnectionOptions | null | undefined,
-    name: Promise<PeerName>,
-  ): Promise<void> {
+  async #nameAndServe(socket: Socket, name: Promise<PeerName>): Promise<void> {
     const ignore = (): void => {}; // the close that follows says it
     this.#station.load.naming++;
     socket.on("error", ignore);
     const known = await name;
     socket.off("error", ignore);
     this.#station.load.naming--;
-    if (!socket.destroyed) this.#serve(socket, options, known);
+    if (!socket.destroyed) this.#serve(socket, known);
   }
 
-  #serve(socket: Socket, options: SMTPConnectionOptions | null | undefined, names: PeerName): void {
-    const session = new Session(this.#station, this, socket, options ?? {}, names);
+  #serve(socket: Socket, names: PeerName): void {
+    const session = new Session(this.#station, this, socket, this.#here, names);
     if (this.#limit()) {
       this.#station.log.warn(`too many connections: ${session.peer} is turned away`);
       socket.on("error", () => {});
@@ -88,6 +90,9 @@ export class MailServer extends SMTPServer {
       server.once("error", reject);
       server.listen(handle as object, () => {
         server.off("error", reject);
+        // smtp-server would ask the kernel for each connection, and nobody wants to know.
+        const { address, port } = server.address() as AddressInfo;
+        this.#here = { id: "-", localAddress: address, localPort: port };
         resolve(server);
       });
     });
