@@ -15,6 +15,8 @@ launch() {
       # Compiled code is kept: a process starts in a fraction of the time and is 30 MB smaller. Where the folder cannot
       # be written Node goes on without it.
       export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE-$root/node_modules/.cache/sces}"
+      # glibc would give each of Node's ten threads a heap of its own, and none gives back what it once had.
+      export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX-2}"
       exec "$node" --disable-warning=ExperimentalWarning "$entry" "$@"
     fi
   done
