@@ -24,7 +24,7 @@ import { WORKLOADS } from "./workloads.ts";
 const DOCS = join(import.meta.dirname, "../docs");
 const SYSTEMS = ["sces", "postfix", "haraka", "exim"];
 const TITLES: Readonly<Record<string, string>> = { postfix: "Postfix", haraka: "Haraka", exim: "Exim" };
-const MEASURING = ["bench.ts", "drain.ts", "memory.ts", "profile.ts"];
+const MEASURING = ["bench.ts", "drain.ts", "queue.ts", "memory.ts", "profile.ts"];
 const FLOORS = ["source to sink", "file work"];
 
 type Bench = Circumstances & { readonly runs: readonly Run[]; readonly latencies: readonly Latency[] };
@@ -37,6 +37,18 @@ interface Memory {
   readonly delivered: number;
   readonly rows: readonly { name: string; start: number; middle: number; end: number }[];
   readonly peakMb: number;
+}
+interface Queue {
+  readonly disk: string;
+  readonly figures: readonly {
+    readonly size: number;
+    readonly listSeconds: number;
+    readonly summarySeconds: number;
+    readonly startSeconds: number;
+    readonly deferMegabytes: number;
+    readonly cost: readonly number[];
+    readonly scanSeconds: number;
+  }[];
 }
 /** What a measuring program says of its own targets. */
 interface WithVerdicts {
@@ -63,13 +75,14 @@ const runs = WORKLOADS.flatMap(({ name }) => {
 const timed = benches.find(({ latencies }) => latencies.length > 0);
 const drain = readResults<Drains & WithVerdicts>("drain");
 const memory = readResults<Memory & WithVerdicts>("memory");
-const queue = readResults<WithVerdicts>("queue");
+const queue = readResults<Queue & WithVerdicts>("queue");
 const path = readResults<{ readonly costs: readonly PathCost[] }>("path");
 
 fill("targets", targetsTable());
 fill("workloads", workloadTables());
 fill("latency", timed && latencyTable(timed));
 fill("drain", drain && drainTable(drain));
+fill("queue", queue && queueTable(queue));
 fill("memory", memory && memoryTable(memory));
 fill("path", path && pathTables(path));
 writeFileSync(join(DOCS, "performance.md"), page);
@@ -101,7 +114,7 @@ function fill(name: string, text: string | undefined): void {
 function targetsTable(): string {
   const all = [
     ...(runs.length > 0 ? verdicts(runs, timed?.latencies ?? []) : []),
-    ...[drain, memory, queue].flatMap((results) => results?.verdicts ?? []),
+    ...[drain, queue, memory].flatMap((results) => results?.verdicts ?? []),
   ];
   if (all.length === 0) return "";
   const rows = all.map(({ what, target, measured, isMet }) => [what, target, measured, isMet ? "met" : "**missed**"]);
@@ -157,6 +170,19 @@ function drainTable(results: Circumstances & Drains): string {
   });
   const head = ["", "drained/s", "seconds", "first after, s", "CPU s per 1,000", "runs"];
   return `${when(results)} ${results.messages} messages.\n\n${markdown(head, rows)}`;
+}
+
+function queueTable(results: Circumstances & Queue): string {
+  const rows = results.figures.map((one) => [
+    String(one.size),
+    ...[one.listSeconds, one.summarySeconds, one.startSeconds].map((seconds) => seconds.toFixed(2)),
+    one.deferMegabytes.toFixed(0),
+    spread(one.cost, 2),
+    one.scanSeconds.toFixed(1),
+  ]);
+  const times = ["list, first line, s", "summary, s", "start to first 250, s"];
+  const head = ["deferred", ...times, "defer, MB", "CPU s per 1,000 new messages", "a scan, s"];
+  return `${when(results)} The spool is on ${results.disk}.\n\n${markdown(head, rows)}`;
 }
 
 function memoryTable(results: Circumstances & Memory): string {
