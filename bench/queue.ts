@@ -24,7 +24,7 @@ import { instance, type Instance, ROOT } from "../test/harness/instance.ts";
 import { openingComment } from "../test/harness/opening-comment.ts";
 import { cpuTicks } from "../test/harness/process-table.ts";
 import { plainMessage, SmtpClient } from "../test/harness/smtp-client.ts";
-import { pause, until } from "../test/harness/until.ts";
+import { until } from "../test/harness/until.ts";
 import { CpuMeter, TICKS_PER_SECOND } from "./cpu-meter.ts";
 import { runSystem } from "./measure.ts";
 import { QueueDisk } from "./queue-disk.ts";
@@ -38,6 +38,7 @@ import { WARM_UP, WORKLOADS } from "./workloads.ts";
 const MOST = { listSeconds: 1, summarySeconds: 5, startSeconds: 2, deferMegabytes: 300, scanLoss: 0.1, spread: 1.15 };
 /** A process that has used no CPU for so long has nothing to do. */
 const IDLE_MS = 1500;
+const WATCH_MS = 500;
 const SCAN_TIMEOUT_MS = 180_000;
 
 const { values: flags } = parseArgs({
@@ -81,6 +82,40 @@ interface Figures {
 const aborter = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => aborter.abort(new Error(signal)));
 
+/** When does a process that looks through its queue come to rest? It is watched from the beginning. */
+class ScanWatch implements Disposable {
+  readonly #pid: number;
+  readonly #begunMs = performance.now();
+  readonly #timer: NodeJS.Timeout;
+  #busyMs = this.#begunMs; // when it last worked
+  #ticks: number;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.#ticks = cpuTicks(pid).own;
+    this.#timer = setInterval(() => this.#look(), WATCH_MS);
+  }
+
+  async end(): Promise<{ elapsedMs: number; cpuSeconds: number }> {
+    const from = performance.now();
+    const isAtRest = () => performance.now() - Math.max(from, this.#busyMs) > IDLE_MS;
+    await until("defer to rest", isAtRest, SCAN_TIMEOUT_MS);
+    aborter.signal.throwIfAborted();
+    return { elapsedMs: this.#busyMs - this.#begunMs, cpuSeconds: this.#ticks / TICKS_PER_SECOND };
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  /** A tick now and then is no work. */
+  #look(): void {
+    const ticks = cpuTicks(this.#pid).own;
+    if (ticks - this.#ticks > 1) this.#busyMs = performance.now();
+    this.#ticks = ticks;
+  }
+}
+
 await using stack = new AsyncDisposableStack();
 const largest = sizes.at(-1) ?? 0;
 const disk = stack.use(QueueDisk.make(largest, flags.image));
@@ -104,7 +139,8 @@ async function scesIn(spool: string, cpu: CpuMeter): Promise<Instance> {
     relayhost: `[127.0.0.1]:${sink.port}`,
     log_to: "file",
     maximal_backoff_time: "2d",
-    queue_run_delay: "1d", // scans begin when we say
+    queue_run_delay: "1d", // no scan but the one at the start
+    daemon_timeout: "1h", // defer is stopped for a while
     ...Object.fromEntries(flags.set.map((pair) => pair.split(/=(.*)/s, 2) as [string, string])),
   };
   mkdirSync(spool, { recursive: true, mode: 0o700 });
@@ -147,8 +183,8 @@ async function measure(size: number): Promise<Figures> {
   progress(`start ${startSeconds.toFixed(2)} s; warm-up`);
   const systems = [asSystem(sces, cpu), asSystem(empty, emptyCpu)] as const;
   // defer looks through its queue as soon as it runs.
-  const scanBegun = performance.now();
   const defer = await sces.waitForProcess("defer");
+  using watch = new ScanWatch(defer);
   for (const system of systems) await rate(system, WARM_UP);
   let stoppedMs = 0;
   let scanRates: Figures["scanRates"];
@@ -168,8 +204,8 @@ async function measure(size: number): Promise<Figures> {
       }
     }
   }
-  const scan = await scanEnd(defer);
-  const scanSeconds = Math.max(0, scan.endedMs - scanBegun - stoppedMs) / 1000;
+  const scan = await watch.end();
+  const scanSeconds = Math.max(0, scan.elapsedMs - stoppedMs) / 1000;
   const deferMegabytes = peakOf(defer) ?? 0;
   progress(
     `scan ${scanSeconds.toFixed(1)} s, defer ${scan.cpuSeconds.toFixed(2)} s of CPU, ${deferMegabytes.toFixed(0)} MB`,
@@ -231,22 +267,6 @@ async function rate(system: System, workload = load as NonNullable<typeof load>)
   const { trouble, cpu = 0, delivered = 0 } = await runSystem(system, sink, workload, aborter.signal);
   if (trouble !== undefined) throw new Error(`${trouble}\n${system.logTail()}`);
   return { cpu, delivered };
-}
-
-/** Waits until the process rests: since when (monotonic), and its CPU until then. */
-async function scanEnd(pid: number): Promise<{ endedMs: number; cpuSeconds: number }> {
-  const begun = performance.now();
-  let changed = begun;
-  let ticks = cpuTicks(pid).own;
-  while (performance.now() - changed < IDLE_MS) {
-    await pause(100);
-    aborter.signal.throwIfAborted();
-    const now = cpuTicks(pid).own;
-    if (now !== ticks) changed = performance.now();
-    ticks = now;
-    if (changed - begun > SCAN_TIMEOUT_MS) throw new Error(`defer still works after ${SCAN_TIMEOUT_MS} ms`);
-  }
-  return { endedMs: changed, cpuSeconds: ticks / TICKS_PER_SECOND };
 }
 
 /** The most memory (resident) that a process had so far, in MB. */
