@@ -9,6 +9,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
 import { errnoOf, messageOf } from "./errors.ts";
 import { Gather } from "./gather.ts";
+import { asRoot, withoutReserve } from "./rights.ts";
 import { clean } from "./text.ts";
 
 export interface Log {
@@ -219,7 +220,8 @@ function syslogSink(options: LogOptions): Sink {
     const tag = `${options.syslogName}/${options.name}[${process.pid}]`;
     const level = `${options.facility}.info`;
     const args = ["--prio-prefix", "--priority", level, "--tag", tag, "--size", String(MAX_LINE_BYTES)];
-    const started = spawn("logger", args, { stdio: ["pipe", "ignore", "inherit"] });
+    const who = withoutReserve();
+    const started = asRoot(() => spawn("logger", args, { stdio: ["pipe", "ignore", "inherit"], ...who }));
     startedMs = performance.now();
     const gone = () => {
       if (child === started) child = undefined;

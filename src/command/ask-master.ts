@@ -1,11 +1,11 @@
 /** What stop, reload and status have in common: a question to the running master of a spool. */
-import { chdir } from "node:process";
-import { errnoOf, ScesError } from "../base/errors.ts";
+import { ScesError } from "../base/errors.ts";
 import type { Config } from "../config/config.ts";
 import { loadLeniently } from "../config/load.ts";
 import type { Command, Reply } from "../ipc/messages.ts";
 import { Asker } from "../service/ask.ts";
 import { takeConfigOptions } from "../service/config-options.ts";
+import { enterSpool } from "./enter-spool.ts";
 import type { CommandIo } from "./io.ts";
 import { settingsOf } from "./settings.ts";
 
@@ -30,13 +30,7 @@ export async function askMaster(
     verb === "reload"
       ? loadLeniently(directory, overrides).config
       : settingsOf(`sces ${verb}`, directory, overrides, io);
-  try {
-    chdir(config.queue_directory);
-  } catch (error) {
-    const where = config.queue_directory;
-    if (errnoOf(error) === "EACCES") throw new ScesError("SPOOL_IO", `no right to enter ${where}`, { cause: error });
-    throw new ScesError("NOT_RUNNING", `there is no spool at ${where}: sces is not running`, { cause: error });
-  }
+  enterSpool(config, "sces is not running");
   const asker = await Asker.open("master", { timeoutMs: config.command_timeout });
   try {
     return { reply: await asker.ask({ verb, targets: [] }), config, rest };

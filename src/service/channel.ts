@@ -2,6 +2,8 @@
  * What master and its children say to each other, over the channel that fork makes. It carries no mail. A child ends
  * when the channel closes: no process outlives its master.
  */
+import type { User } from "../base/user.ts";
+
 export interface ListenerName {
   readonly service: "smtp" | "submission" | "submissions"; // whose parameters apply
   readonly address: string; // "127.0.0.1:2525", as configured
@@ -16,6 +18,7 @@ export type FromMaster =
       readonly type: "init";
       readonly values: Readonly<Record<string, string>>;
       readonly configDir: string;
+      readonly owner?: User; // keep root in reserve, and be this user else
       readonly listeners: number; // so many `listener` messages follow before the child may start
       readonly onDemand: boolean; // ends when it has no work for max_idle
       readonly alone: boolean; // an agent for suspect messages

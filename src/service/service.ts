@@ -6,6 +6,7 @@ import { Client, type ClientEvents } from "../ipc/client.ts";
 import { type Hello, PROTOCOL_VERSION } from "../ipc/messages.ts";
 import { serve, type ServerEvents } from "../ipc/server.ts";
 import { createLog, type Log } from "../base/log.ts";
+import { lowerTo } from "../base/rights.ts";
 import { EX_OK, EX_SOFTWARE } from "../base/exit.ts";
 import type { Config } from "../config/config.ts";
 import { configFromValues } from "../config/load.ts";
@@ -202,6 +203,7 @@ export function runService(name: string, start: (context: Context) => Promise<Se
   process.on("message", (message: FromMaster, handle: unknown) => {
     switch (message.type) {
       case "init":
+        if (message.owner !== undefined) lowerTo(message.owner);
         config = configFromValues(message.values);
         configDir = message.configDir;
         onDemand = message.onDemand;

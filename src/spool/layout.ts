@@ -28,7 +28,7 @@ export function makeLayout(): void {
  */
 export function checkLayout(repair: boolean): string[] {
   const wrong: string[] = [];
-  const uid = process.getuid?.() ?? -1;
+  const uid = process.geteuid?.() ?? -1; // root in reserve is not root
   let device: number | undefined;
   for (const directory of DIRECTORIES) {
     const stat = lstatSync(directory, { throwIfNoEntry: false });

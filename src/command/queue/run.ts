@@ -1,9 +1,9 @@
 /** sces-queue from its arguments to its exit status. */
-import { errnoOf, ScesError } from "../../base/errors.ts";
 import { EX_DATAERR, EX_OK } from "../../base/exit.ts";
 import type { Config } from "../../config/config.ts";
 import { takeConfigOptions } from "../../service/config-options.ts";
 import { complain } from "../entry.ts";
+import { enterSpool } from "../enter-spool.ts";
 import type { CommandIo } from "../io.ts";
 import { MalformedIds, parseArguments, type Request } from "./arguments.ts";
 import { settingsOf } from "../settings.ts";
@@ -51,19 +51,8 @@ async function runControl(
 /** The settings, and this process in their spool. */
 function spoolOf(directory: string, overrides: Readonly<Record<string, string>>, io: CommandIo): Config {
   const config = settingsOf("sces-queue", directory, overrides, io);
-  enterSpool(config);
+  enterSpool(config, "start sces once, or name its settings with -c");
   return config;
-}
-
-function enterSpool(config: Config): void {
-  try {
-    process.chdir(config.queue_directory);
-  } catch (error) {
-    const where = config.queue_directory;
-    if (errnoOf(error) === "EACCES") throw new ScesError("SPOOL_IO", `no right to enter ${where}`, { cause: error });
-    const text = `there is no spool at ${where}: start sces once, or name its settings with -c`;
-    throw new ScesError("NOT_RUNNING", text, { cause: error });
-  }
 }
 
 async function carryOut(request: Request, config: Config, io: CommandIo): Promise<number> {

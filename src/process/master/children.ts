@@ -11,6 +11,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import type { Log } from "../../base/log.ts";
+import { asRoot } from "../../base/rights.ts";
 import type { User } from "../../base/user.ts";
 import type { Config } from "../../config/config.ts";
 import { rawValues } from "../../config/load.ts";
@@ -82,12 +83,15 @@ export class Child {
     this.state = "starting";
     this.startedMs = Date.now();
     this.#heardMs = performance.now();
-    const child = fork(`${import.meta.dirname}/../${name}/main${extname(import.meta.filename)}`, [], {
-      execArgv: [...nodeArguments(), ...profileArguments(), ...NODE_FLAGS],
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-      cwd: "/",
-      ...(owner === undefined || keepsRights(name, config()) ? {} : { uid: owner.uid, gid: owner.gid }),
-    });
+    const isRoot = owner !== undefined && keepsRights(name, config());
+    const child = asRoot(() =>
+      fork(`${import.meta.dirname}/../${name}/main${extname(import.meta.filename)}`, [], {
+        execArgv: [...nodeArguments(), ...profileArguments(), ...NODE_FLAGS],
+        stdio: ["ignore", "inherit", "inherit", "ipc"],
+        cwd: "/",
+        ...(owner === undefined || isRoot ? {} : { uid: owner.uid, gid: owner.gid }),
+      }),
+    );
     this.#process = child;
     child.on("message", (message: FromChild) => this.#receive(message));
     child.on("error", (error) => {
@@ -100,6 +104,7 @@ export class Child {
       type: "init",
       values: rawValues(config()),
       configDir,
+      ...(isRoot ? { owner } : {}),
       listeners: bound.length,
       onDemand: isOnDemand,
       alone: isAlone,

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { asRoot } from "../../base/rights.ts";
 import type { User } from "../../base/user.ts";
 import type { Config } from "../../config/config.ts";
 import { rawValues } from "../../config/load.ts";
@@ -246,7 +247,7 @@ export class Family {
     const added: BoundListener[] = [];
     for (const listener of wanted.values()) {
       try {
-        added.push(bindListener(listener));
+        added.push(asRoot(() => bindListener(listener)));
       } catch (error) {
         this.#log.error(messageOf(error));
       }

@@ -8,6 +8,7 @@ import { startTimeOf } from "../../spool/temp.ts";
 
 const FILE = `${RUN}/processes.json`;
 const ASIDE = `${RUN}/.processes.new`;
+const TITLE = /^sces\/(?!master\0)/;
 const GRACE_MS = 3000;
 const STEP_MS = 20;
 
@@ -36,7 +37,7 @@ export async function endLeftovers(): Promise<number> {
     return 0;
   }
   let killed = 0;
-  const alive = () => known.filter(({ pid, start }) => startTimeOf(pid) === start);
+  const alive = () => known.filter(({ pid, start }) => startTimeOf(pid) === start && isOneOfOurs(pid));
   for (let waitedMs = 0; alive().length > 0; waitedMs += STEP_MS) {
     if (waitedMs === GRACE_MS) {
       for (const { pid } of alive()) {
@@ -47,4 +48,13 @@ export async function endLeftovers(): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, STEP_MS));
   }
   return killed;
+}
+
+/** The list is as trustworthy as mail_owner is, and we may end processes of root: only what bears our name is ended. */
+function isOneOfOurs(pid: number): boolean {
+  try {
+    return TITLE.test(`${readFileSync(`/proc/${pid}/cmdline`, "latin1")}\0`);
+  } catch {
+    return false;
+  }
 }

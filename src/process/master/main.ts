@@ -8,7 +8,8 @@
  *   other processes and starts them again when they end, with a brake. Processes that do not answer are killed. No
  *   mail passes through it. SIGHUP: new settings; SIGTERM, SIGINT: finish and end within shutdown_timeout.
  * SECURITY
- *   The only process that may keep root (mail_owner), for ports below 1024. Reads main.cf and nothing from outside.
+ *   Started by root it is mail_owner but for single calls: binding a port, reading main.cf, making a log file, and
+ *   starting the others. Reads main.cf and the short words of its children and of commands; nothing from outside.
  * FILES
  *   run/ (owned): lock.db, processes.json, master.sock
  * PARAMETERS

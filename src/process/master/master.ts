@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { EX_CONFIG, EX_OK, EX_SOFTWARE, EX_UNAVAILABLE } from "../../base/exit.ts";
 import { messageOf, ScesError } from "../../base/errors.ts";
 import { createLog, isJournal } from "../../base/log.ts";
+import { asRoot, lowerTo, startedByRoot } from "../../base/rights.ts";
 import type { User } from "../../base/user.ts";
 import type { Config } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
@@ -54,19 +55,23 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   process.title = "sces/master";
   process.umask(0o077);
   let config: Config;
+  let owner: User | undefined;
   try {
     config = load(options);
+    owner = findOwner(config.mail_owner);
+    if (owner !== undefined) giveSpool(owner, config);
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`);
     return EX_CONFIG;
   }
+  // From here on root is in reserve: for ports, for main.cf, and to start the others.
+  if (owner !== undefined) lowerTo(owner);
   const log = createLog(logOptions("master", config));
   for (const warning of config.warnings) log.warn(warning);
+  if (owner === undefined && startedByRoot()) log.warn("mail_owner is empty: all processes run as root");
 
   let family: Family;
-  let owner: User | undefined;
   let lock: SpoolLock;
-  let giving: readonly string[] = [];
   try {
     mkdirSync(config.queue_directory, { recursive: true, mode: 0o700 });
     chdir(config.queue_directory);
@@ -76,9 +81,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
     if (wrong.length > 0) throw new ScesError("SPOOL_LAYOUT", wrong.join("\n"));
     const killed = await endLeftovers();
     if (killed > 0) log.warn(`killed ${killed} process${killed === 1 ? "" : "es"} of an earlier master`);
-    owner = findOwner(config.mail_owner);
-    if (owner !== undefined) giving = giveSpool(owner, config);
-    const listeners = wantedListeners(config).map(bindListener);
+    const listeners = asRoot(() => wantedListeners(config).map(bindListener));
     family = new Family({ log, config, configDir: options.configDir, listeners, owner });
   } catch (error) {
     const text = `cannot start: ${messageOf(error)} (queue_directory = ${config.queue_directory})`;
@@ -105,12 +108,13 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   }
   function reload(why: string): string | undefined {
     try {
-      const next = load(options);
+      const next = asRoot(() => load(options));
       for (const fixed of ["queue_directory", "mail_owner"] as const) {
         if (next[fixed] !== config[fixed])
           log.warn(`a changed ${fixed} needs a restart: the old value stays in use until then`);
       }
-      if (owner !== undefined) giveLog(owner, next);
+      const user = owner;
+      if (user !== undefined) asRoot(() => giveLog(user, next));
       config = next;
       log.reopen(logOptions("master", config));
       log.info(`reload: ${why}`);
@@ -155,7 +159,7 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   log.info(`starting: version ${family.version}, spool ${config.queue_directory}, settings ${options.configDir}`);
   family.start();
   if (owner !== undefined) {
-    giveLater(owner, giving).catch((error) => log.warn(`giving all mail to ${config.mail_owner}: ${messageOf(error)}`));
+    giveLater(owner).catch((error) => log.warn(`giving all mail to ${config.mail_owner}: ${messageOf(error)}`));
   }
   void family.ready.then(() => {
     log.info(`ready: ${family.addresses().join(", ") || "no listeners"}`);

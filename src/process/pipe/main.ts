@@ -15,9 +15,9 @@
  *   The process runs when there is work and ends after max_idle.
  *
  * SECURITY
- *   A command never runs as root. If a NAME_user is another than mail_owner, this process keeps root's rights, to
- *   become that user; it opens nothing but messages in active/. A value of the message that would be taken for an
- *   option is refused. The command's environment is PATH, LANG and TZ; its directory is /.
+ *   A command never runs as root. If a NAME_user is another than mail_owner, this process keeps root in reserve, to
+ *   start commands as that user and to end them; all else it does as mail_owner. A value of the message that would be
+ *   taken for an option is refused. The command's environment is PATH, LANG and TZ; its directory is /.
  *
  * FILES
  *   active/ID   the message

@@ -10,6 +10,7 @@ import type { Readable, Writable } from "node:stream";
 import { once } from "node:events";
 import { errnoOf, messageOf } from "../../base/errors.ts";
 import { killGroup } from "../../base/kill-group.ts";
+import { asRoot } from "../../base/rights.ts";
 import type { User } from "../../base/user.ts";
 
 export interface CommandOptions {
@@ -38,13 +39,13 @@ export async function runCommand({ args, user, timeoutMs, input }: CommandOption
   const [program = "", ...rest] = args;
   let child: Child;
   try {
-    child = spawn(program, rest, {
+    const options = {
       cwd: "/",
       env: environment(),
       detached: true, // a session and a process group of its own
-      stdio: ["pipe", "pipe", "pipe"],
       ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
-    });
+    };
+    child = asRoot(() => spawn(program, rest, { ...options, stdio: ["pipe", "pipe", "pipe"] }));
   } catch (error) {
     return { kind: "unstarted", why: messageOf(error) }; // a NUL in an argument
   }
