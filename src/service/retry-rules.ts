@@ -22,6 +22,7 @@ import type { Attempt } from "../mail/attempt.ts";
 import type { Envelope } from "../mail/envelope.ts";
 import { transportKeys } from "../mail/lookup-keys.ts";
 import type { RecipientState } from "../mail/state.ts";
+import type { Timeline } from "./timeline.ts";
 
 /** What becomes of a recipient that was put off. */
 export type Retry =
@@ -30,16 +31,21 @@ export type Retry =
   /** Given up. `isEarly`: since no attempt is left, and not by age; its last error is the final one. */
   | { readonly isOver: true; readonly isEarly: boolean };
 
+/** How old what was written down is (timeline.ts). */
+export type Age = Pick<Timeline, "present" | "dueOf">;
+
 export class RetryRules {
   /** Nothing that follows the settings is due later than so long from now. */
   readonly longestMs: number;
+  readonly timeline: Age;
   readonly #config: Config;
   readonly #maps: Maps;
   readonly #warn: (text: string) => void;
   readonly #standard: RetryProfile;
 
-  constructor(config: Config, tables: Tables, warn: (text: string) => void = () => {}) {
+  constructor(config: Config, tables: Tables, timeline: Age, warn: (text: string) => void = () => {}) {
     this.#config = config;
+    this.timeline = timeline;
     this.#maps = tables.open(config.retry_profile_maps);
     this.#warn = warn;
     const { minimal_backoff_time, maximal_backoff_time, retry_profiles } = config;
@@ -58,11 +64,11 @@ export class RetryRules {
     const profile = this.#profile(envelope, index, last);
     const expiry = this.#expiry(envelope, profile, first);
     if (now >= expiry) return { isOver: true, isEarly: isStrict };
-    const planned = plannedOf(state);
+    const planned = this.#plannedOf(state, now);
     const soFar = {
       now,
-      arrival: envelope.arrival,
-      firstDeferred: first,
+      arrival: this.timeline.present(envelope.arrival, now),
+      firstDeferred: this.timeline.present(first, now),
       attempts,
       lateMs: this.#config.queue_run_delay,
     };
@@ -99,11 +105,18 @@ export class RetryRules {
   }
 
   #expiry({ retry, sender }: Envelope, { lifetimeMs }: RetryProfile, first: number): number {
-    if (retry?.maxDeliverTime !== undefined) return retry.maxDeliverTime;
+    if (retry?.maxDeliverTime !== undefined) return retry.maxDeliverTime; // wall time, by its sender's wish
     const { maximal_queue_lifetime, bounce_queue_lifetime } = this.#config;
     const own = lifetimeMs ?? maximal_queue_lifetime;
     // As Postfix: mail from the null sender never waits longer than other mail.
-    return first + (sender === "" ? Math.min(bounce_queue_lifetime, own) : own);
+    return this.timeline.present(first) + (sender === "" ? Math.min(bounce_queue_lifetime, own) : own);
+  }
+
+  #plannedOf(state: RecipientState, now: number): Planned | undefined {
+    const { since, waitMs } = state;
+    const due = this.timeline.dueOf(state, now);
+    if (due === undefined || since === undefined || waitMs === undefined) return undefined;
+    return { since: this.timeline.present(since, now), due, waitMs };
   }
 
   #profile(envelope: Envelope, index: number, last: Attempt | undefined): RetryProfile {
@@ -123,10 +136,6 @@ export class RetryRules {
       return this.#standard;
     }
   }
-}
-
-function plannedOf({ next: due, since, waitMs }: RecipientState): Planned | undefined {
-  return due === undefined || since === undefined || waitMs === undefined ? undefined : { since, due, waitMs };
 }
 
 /** The keys, the most specific first. */

@@ -25,6 +25,7 @@ export const STATE = "state";
 export const LOCK_FILE = "run/lock.db";
 export const RESERVE_FILE = "state/reserve";
 export const PAUSES_FILE = "state/pauses";
+export const CLOCK_FILE = "state/clock";
 export const SUPPRESSIONS_FILE = "state/suppressions.db";
 /** How TLS went, until it is reported (tls-tallies.ts). */
 export const TLSRPT = "state/tlsrpt";

@@ -10,16 +10,15 @@ import { TextList } from "../../src/command/queue/list-text.ts";
 import { shownJson } from "../../src/command/queue/show-json.ts";
 import { shownText } from "../../src/command/queue/show-text.ts";
 import type { View } from "../../src/command/queue/view.ts";
-import { testConfig } from "../../src/config/load.ts";
-import { Tables } from "../../src/config/tables.ts";
 import type { Attempt } from "../../src/mail/attempt.ts";
 import type { EnvelopeDraft } from "../../src/mail/envelope.ts";
 import type { JournalRecord } from "../../src/mail/journal.ts";
 import { foldJournal } from "../../src/mail/state.ts";
-import { RetryRules } from "../../src/service/retry-rules.ts";
+import type { RetryRules } from "../../src/service/retry-rules.ts";
 import { openContent, type QueueFile, readContentStart, readQueueFile } from "../../src/spool/file.ts";
 import { Intake } from "../../src/spool/intake.ts";
 import { appendRecords } from "../../src/spool/journal.ts";
+import { retryRules } from "../harness/retrying.ts";
 import { mustBeSafe, promise, type Target } from "./target.ts";
 
 const ATTEMPT: Attempt = {
@@ -87,7 +86,7 @@ export async function queueFileTarget(directory: string): Promise<Target> {
     }
   }
   const path = join(directory, "queue-file");
-  const rules = new RetryRules(testConfig(), new Tables({ warn() {} }));
+  const rules = retryRules();
   const written = new Set(originals.flatMap(({ file }) => file.records.map((record) => JSON.stringify(record))));
 
   return {

@@ -34,6 +34,7 @@ function owner(settings: Readonly<Record<string, string>> = {}) {
   const kept = new Kept({
     log,
     now: () => state.now,
+    present: (time) => time,
     retentionMs: () => config.corrupt_retention_time,
     appeared: (ids) => state.appeared.push(...ids),
     dropped: () => (state.dropped += 1),

@@ -18,6 +18,7 @@ function owner(expireMs = 0) {
   const held = new Held({
     log,
     now: () => state.now,
+    present: (time) => time,
     expireMs: () => expireMs,
     appeared: (ids) => state.appeared.push(...ids),
     quarantined: () => (state.quarantined += 1),

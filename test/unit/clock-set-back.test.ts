@@ -6,6 +6,7 @@ import { testConfig } from "../../src/config/load.ts";
 import { Deferred } from "../../src/process/defer/deferred.ts";
 import { Active } from "../../src/process/qmgr/active.ts";
 import type { ActiveMessage } from "../../src/process/qmgr/message.ts";
+import { Timeline } from "../../src/service/timeline.ts";
 import { Room } from "../../src/process/qmgr/room.ts";
 import type { Scheduler } from "../../src/process/qmgr/scheduler.ts";
 import { SpentFiles } from "../../src/spool/spent.ts";
@@ -23,7 +24,7 @@ test("a flush takes what was deferred in a time that is still to come, and nothi
   const id = await spooled("incoming");
   renameSync(`incoming/${id}`, `deferred/${id}`);
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - HOUR_MS });
-  const deferred = new Deferred(retryRules(), memoryLog(), () => {});
+  const deferred = new Deferred(retryRules(), new Timeline(), memoryLog(), () => {});
   const admitted: string[] = [];
   deferred.room = { room: 100, admitted: (admission) => admitted.push(admission.id) };
   deferred.scan(true);

@@ -5,6 +5,7 @@ import { memoryLog } from "../../src/base/log.ts";
 import type { Admission } from "../../src/ipc/messages.ts";
 import { makeQueueId } from "../../src/mail/queue-id.ts";
 import { Deferred } from "../../src/process/defer/deferred.ts";
+import { Timeline } from "../../src/service/timeline.ts";
 import { retryRules } from "../harness/retrying.ts";
 import { useSpool } from "../harness/spool.ts";
 import { until } from "../harness/until.ts";
@@ -29,7 +30,7 @@ beforeEach(() => {
     utimesSync(`deferred/${id}`, now, isDue ? now - 1 : now + 1000);
     if (isDue) due.push(id);
   }
-  deferred = new Deferred(retryRules(), memoryLog(), () => {});
+  deferred = new Deferred(retryRules(), new Timeline(), memoryLog(), () => {});
   deferred.room = { room: 2 * WAITING, admitted: (admission) => admitted.push(admission) };
 });
 

@@ -77,7 +77,7 @@ test("one record is written for each time, none for a time that stands, and the 
   one.apply(late(1));
   const { over, plans } = judge(one, rules, NOW, 0);
   expect(over).toEqual([]);
-  expect(scheduleOf(one, plans, NOW, 0)).toEqual({
+  expect(scheduleOf(one, plans, rules, NOW, 0)).toEqual({
     due: NOW + 60_000,
     records: [
       { kind: "schedule", time: NOW, next: NOW + 1_000_000, recipients: [0] }, // as long as the message is old
@@ -91,14 +91,14 @@ test("recipients who are all due together need no names", () => {
   giveTurns(one, rules, NOW, false);
   one.apply(late(0));
   one.apply(late(1));
-  const { records } = scheduleOf(one, judge(one, rules, NOW, 0).plans, NOW, 0);
+  const { records } = scheduleOf(one, judge(one, rules, NOW, 0).plans, rules, NOW, 0);
   expect(records).toEqual([{ kind: "schedule", time: NOW, next: NOW + 1_000_000 }]);
 });
 
 test("the time that the sender set is written as such", () => {
   const one = message([], { dialect: "mailerq", retry: { nextAttempt: NOW + 9000 } });
   giveTurns(one, rules, NOW, false);
-  const { records } = scheduleOf(one, judge(one, rules, NOW, 0).plans, NOW, 0);
+  const { records } = scheduleOf(one, judge(one, rules, NOW, 0).plans, rules, NOW, 0);
   expect(records).toEqual([{ kind: "schedule", time: NOW, next: NOW + 9000, scheduled: true }]);
 });
 
@@ -117,7 +117,7 @@ test("no time passes for those of the hold transport: they come along with the o
   young.apply({ ...late(0), attempt: 2 });
   young.apply({ ...late(1), outcome: "sent" });
   young.toHold.set(young.recipients[2] ?? never(), "look at this");
-  const schedule = scheduleOf(young, judge(young, rules, NOW, 0.5).plans, NOW, 1000);
+  const schedule = scheduleOf(young, judge(young, rules, NOW, 0.5).plans, rules, NOW, 1000);
   expect(schedule).toMatchObject({ due: 2 * NOW, records: [{ next: 2 * NOW, recipients: [0] }] });
   young.apply({ ...late(0), attempt: 3, outcome: "bounced" });
   expect(young.holdReason).toBe("look at this");

@@ -4,6 +4,7 @@ import { EX_OK } from "../../base/exit.ts";
 import type { Config } from "../../config/config.ts";
 import { Tables } from "../../config/tables.ts";
 import { RetryRules } from "../../service/retry-rules.ts";
+import { Timeline } from "../../service/timeline.ts";
 import { complain } from "../entry.ts";
 import type { CommandIo } from "../io.ts";
 import type { Request } from "./arguments.ts";
@@ -21,7 +22,7 @@ export async function list(request: Request, config: Config, io: CommandIo): Pro
   const ids = await namedIds(request, io);
   const asked = queuesOf(request, ids !== undefined);
   const out = new Gathered(io);
-  const rules = new RetryRules(config, new Tables({ warn() {} }));
+  const rules = new RetryRules(config, new Tables({ warn() {} }), new Timeline());
   const text = new TextList(rules, Date.now());
   const found = select(request, {
     ids,

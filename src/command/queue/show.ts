@@ -5,6 +5,7 @@ import { cleanLines } from "./clean-lines.ts";
 import type { Config } from "../../config/config.ts";
 import { Tables } from "../../config/tables.ts";
 import { RetryRules } from "../../service/retry-rules.ts";
+import { Timeline } from "../../service/timeline.ts";
 import { openContent, readContentStart } from "../../spool/file.ts";
 import { readReason } from "../../spool/quarantine.ts";
 import { splitHeader } from "../../mail/header.ts";
@@ -22,7 +23,7 @@ const CHUNK = 64 * 1024; // bytes
 
 export async function show(request: Request, config: Config, io: CommandIo): Promise<number> {
   const ids = await namedIds(request, io);
-  const rules = new RetryRules(config, new Tables({ warn() {} }));
+  const rules = new RetryRules(config, new Tables({ warn() {} }), new Timeline());
   let status = EX_OK;
   let count = 0;
   const complainOf = (id: string, text: string) => {

@@ -8,6 +8,7 @@ import { type BuiltReport, buildReport, type Original, returnsWhole } from "../.
 import type { MessageState } from "../../mail/state.ts";
 import { reportRules } from "../../service/report-rules.ts";
 import { RetryRules } from "../../service/retry-rules.ts";
+import { Timeline } from "../../service/timeline.ts";
 import { openContent, type QueueFile, readContentStart } from "../../spool/file.ts";
 
 export interface ComposeInput {
@@ -66,7 +67,7 @@ function compose(input: ComposeInput, reader: string, sender: string, isCopy: bo
 
 /** When the last of the delayed recipients will be given up. */
 function lastExpiry({ file, state, owed, config, time, tables }: ComposeInput): number {
-  const retry = new RetryRules(config, tables);
+  const retry = new RetryRules(config, tables, new Timeline());
   const first = state.firstDeferred ?? time;
   return owed.recipients.reduce((latest, index) => {
     const recipient = state.recipients[index];

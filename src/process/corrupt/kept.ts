@@ -26,6 +26,8 @@ const ORPHAN_MS = 60_000;
 export interface KeptOptions {
   readonly log: Log;
   now(): number; // ms
+  /** What a time that was written down is by the clock of now. */
+  present(time: number): number;
   retentionMs(): number; // 0: for ever
   /** Messages with a history are in incoming/. */
   appeared(ids: readonly string[]): void;
@@ -101,7 +103,7 @@ export class Kept {
 
   #isOver(since: number): boolean {
     const keepMs = this.#options.retentionMs();
-    return keepMs > 0 && this.#options.now() - since > keepMs;
+    return keepMs > 0 && this.#options.now() - this.#options.present(since) > keepMs;
   }
 
   #retire(name: string): void {

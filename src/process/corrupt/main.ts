@@ -14,15 +14,16 @@
  *   What is here is hostile by assumption: no link is followed, nothing but queue files is opened, and those by the
  *   readers that every process uses. Names in orders must have the forms that we make.
  * FILES
- *   corrupt/ (owned), incoming/, drop/; state/corrupt-notice (its time is that of the last notice)
+ *   corrupt/ (owned), incoming/, drop/; state/corrupt-notice (its time is that of the last notice), state/clock
  * PARAMETERS
  *   corrupt_retention_time, notify_classes, error_notice_recipient, max_idle, queue_run_delay, myhostname, mail_name
  * BUGS
- *   Age is told by the wall clock: one that is set forward makes objects go early.
+ *   The time that a machine was off counts one hour at most.
  */
 import { Doorway } from "../../service/doorway.ts";
 import { runOwner } from "../../service/owner.ts";
 import { runService } from "../../service/service.ts";
+import { Timeline } from "../../service/timeline.ts";
 import { Intake } from "../../spool/intake.ts";
 import { Herald } from "./herald.ts";
 import { Kept } from "./kept.ts";
@@ -30,9 +31,11 @@ import { Kept } from "./kept.ts";
 runService("corrupt", (context) => {
   const { log } = context;
   const doorway = new Doorway(context);
+  const timeline = new Timeline();
   const kept = new Kept({
     log,
-    now: Date.now,
+    now: () => timeline.now(),
+    present: (time) => timeline.present(time),
     retentionMs: () => context.config.corrupt_retention_time,
     appeared: (ids) => doorway.appeared(ids),
     dropped: () => context.wake("pickup"),
@@ -46,6 +49,7 @@ runService("corrupt", (context) => {
   });
   return runOwner(context, {
     async sweep() {
+      timeline.reload();
       const news = await kept.sweep();
       return doorway.flow.stop ? Number.POSITIVE_INFINITY : herald.tell(news);
     },

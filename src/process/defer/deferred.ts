@@ -16,6 +16,7 @@ import { foldJournal, type MessageState, nextDue } from "../../mail/state.ts";
 import type { Room } from "../../service/feeder.ts";
 import type { RetryRules } from "../../service/retry-rules.ts";
 import { setApartSoon } from "../../service/set-apart.ts";
+import type { Timeline } from "../../service/timeline.ts";
 import { readQueueFile } from "../../spool/file.ts";
 import { appendIfThere, appendRecords, setDue } from "../../spool/journal.ts";
 import { moveMessage, removeMessage } from "../../spool/moves.ts";
@@ -31,6 +32,7 @@ const SHARE = 0.1;
 const CLOCK_STEP_MS = 1000;
 
 export class Deferred {
+  readonly #timeline: Timeline;
   readonly #log: Log;
   readonly #wake: (process: string) => void;
   #retry: RetryRules;
@@ -43,8 +45,9 @@ export class Deferred {
   #busy = false;
   #rest: NodeJS.Timeout | undefined; // the scan goes on after it
 
-  constructor(retry: RetryRules, log: Log, wake: (process: string) => void) {
+  constructor(retry: RetryRules, timeline: Timeline, log: Log, wake: (process: string) => void) {
     this.#retry = retry;
+    this.#timeline = timeline;
     this.#log = log;
     this.#wake = wake;
   }
@@ -66,6 +69,7 @@ export class Deferred {
     }
     this.#scan?.close(); // who takes all need not wait until what is due was found
     this.#found = [];
+    this.#timeline.reload();
     this.#scan = new Scan("deferred");
     this.#flushStarted = all ? Date.now() : 0;
     this.#wakeUp();
@@ -188,21 +192,22 @@ export class Deferred {
     const path = queuePath("deferred", id);
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return false;
-    const now = Date.now();
+    const now = this.#timeline.now();
     // A time still to come was set before the clock was set back.
     if (this.#flushStarted > 0) return stat.ctimeMs < this.#flushStarted || stat.ctimeMs > now + CLOCK_STEP_MS;
     if (stat.mtimeMs > now) {
       if (stat.mtimeMs > now + this.#retry.longestMs) this.#recompute(id, path, now);
       return false;
     }
-    // A report written under the second name has touched the time: the journal knows better.
-    return stat.nlink === 1 || this.#isDueByJournal(id, path, stat, now);
+    // A report written under the second name has touched the time, or the clock was set: the journal knows better.
+    const isSure = stat.nlink === 1 && stat.mtimeMs >= this.#timeline.settledSince;
+    return isSure || this.#isDueByJournal(id, path, stat, now);
   }
 
   #isDueByJournal(id: string, path: string, stat: Stats, now: number): boolean {
     try {
       const file = readQueueFile(path);
-      const next = nextDue(foldJournal(file.envelope, file.records)) ?? 0;
+      const next = this.#nextDue(foldJournal(file.envelope, file.records), now) ?? 0;
       if (next <= now) return true;
       if (Math.abs(next - stat.mtimeMs) > 1000) setDue(path, next);
       return false;
@@ -210,6 +215,13 @@ export class Deferred {
       this.#trouble(id, error);
       return false;
     }
+  }
+
+  /** As nextDue, by the clock of now. */
+  #nextDue({ recipients }: MessageState, now: number): number | undefined {
+    const waiting = recipients.filter(({ status }) => status === "waiting");
+    const times = waiting.flatMap((recipient) => this.#timeline.dueOf(recipient, now) ?? []);
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   /** Due later than the limits allow: they were changed, or the clock was. What its sender scheduled stays. */
@@ -228,7 +240,10 @@ export class Deferred {
     return recipients.flatMap((recipient, index) => {
       if (recipient.status !== "waiting" || recipient.scheduled || recipient.next === undefined) return [];
       const latest = now + this.#retry.longestFor(envelope, index, recipient);
-      return recipient.next > latest ? [{ kind: "schedule", time: now, next: latest, recipients: [index] }] : [];
+      if (recipient.next <= latest) return [];
+      const due = this.#timeline.dueOf(recipient, now) ?? latest; // what is left of its wait
+      const next = Math.max(now, Math.min(due, latest));
+      return [{ kind: "schedule", time: now, next, recipients: [index] }];
     });
   }
 

@@ -8,7 +8,7 @@
  * SECURITY
  *   Talks to qmgr only.
  * FILES
- *   deferred/ (owned), active/, hold/, corrupt/
+ *   deferred/ (owned), active/, hold/, corrupt/, state/clock
  * PARAMETERS
  *   maximal_backoff_time, retry_profiles, retry_profile_maps
  * BUGS
@@ -20,12 +20,16 @@ import { Feeder } from "../../service/feeder.ts";
 import { answerOrder } from "../../service/orders.ts";
 import { RetryRules } from "../../service/retry-rules.ts";
 import { runService, type Service } from "../../service/service.ts";
+import { Timeline } from "../../service/timeline.ts";
 import { Deferred } from "./deferred.ts";
 
 runService("defer", (context): Service => {
   const { log } = context;
   const tables = new Tables({ warn: (text) => log.warn(text) });
-  const deferred = new Deferred(new RetryRules(context.config, tables), log, (process) => context.wake(process));
+  const timeline = new Timeline();
+  const deferred = new Deferred(new RetryRules(context.config, tables, timeline), timeline, log, (process) =>
+    context.wake(process),
+  );
   deferred.room = new Feeder(context, {
     onRoom: () => deferred.pump(),
     onMessage: (message, client) => {
@@ -38,7 +42,7 @@ runService("defer", (context): Service => {
   });
   return {
     reload(config) {
-      deferred.retry = new RetryRules(config, tables);
+      deferred.retry = new RetryRules(config, tables, timeline);
     },
   };
 });

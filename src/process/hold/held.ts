@@ -22,6 +22,8 @@ import { listQueue } from "../../spool/scan.ts";
 export interface HeldOptions {
   readonly log: Log;
   now(): number; // ms
+  /** What a time that was written down is by the clock of now. */
+  present(time: number): number;
   expireMs(): number; // 0: never
   /** Messages with a history are in incoming/. */
   appeared(ids: readonly string[]): void;
@@ -101,7 +103,7 @@ export class Held {
   async #expire(id: string, since: number): Promise<number> {
     const afterMs = this.#options.expireMs();
     if (afterMs === 0) return Number.POSITIVE_INFINITY;
-    const leftMs = since + afterMs - this.#options.now();
+    const leftMs = this.#options.present(since) + afterMs - this.#options.now();
     if (leftMs > 0) return leftMs;
     await this.#pass(id, "expire");
     return Number.POSITIVE_INFINITY;

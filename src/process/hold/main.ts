@@ -12,29 +12,34 @@
  * SECURITY
  *   Talks to qmgr and cleanup only. Files that are no messages or damaged go to quarantine.
  * FILES
- *   hold/ (owned), incoming/, corrupt/
+ *   hold/ (owned), incoming/, corrupt/, state/clock
  * PARAMETERS
  *   hold_expire_time, max_idle, queue_run_delay
  * BUGS
- *   The time on hold is told by the wall clock: one that is set forward makes held mail expire early. Each start reads
- *   all held messages once.
+ *   Each start reads all held messages once.
  */
 import { Doorway } from "../../service/doorway.ts";
 import { runOwner } from "../../service/owner.ts";
 import { runService } from "../../service/service.ts";
+import { Timeline } from "../../service/timeline.ts";
 import { Held } from "./held.ts";
 
 runService("hold", (context) => {
   const doorway = new Doorway(context);
+  const timeline = new Timeline();
   const held = new Held({
     log: context.log,
-    now: Date.now,
+    now: () => timeline.now(),
+    present: (time) => timeline.present(time),
     expireMs: () => context.config.hold_expire_time,
     appeared: (ids) => doorway.appeared(ids),
     quarantined: () => context.wake("corrupt"),
   });
   return runOwner(context, {
-    sweep: () => held.sweep(),
+    sweep() {
+      timeline.reload();
+      return held.sweep();
+    },
     execute: (verb, id, reason) => held.execute(verb, id, reason),
     stop: () => held.stop(),
   });

@@ -46,7 +46,7 @@ export async function conclude(message: ActiveMessage, options: ConcludeOptions)
     const now = Date.now();
     const { over, plans } = judge(message, options.retry, now, Math.random());
     expire(message, over, log, now);
-    warnOfDelay(message, options.config, now);
+    warnOfDelay(message, options, now);
     const rules = reportRules(options.config);
     const isOwed = reportsOwed(message.envelope, message, rules).reports.length > 0;
     if (!message.hasWaiting) return await finish(message, isOwed, options);
@@ -76,7 +76,7 @@ async function finish(message: ActiveMessage, isOwed: boolean, options: Conclude
 async function postpone(
   message: ActiveMessage,
   { plans, isOwed, now }: Pick<Judgement, "plans"> & { readonly isOwed: boolean; readonly now: number },
-  { config, log, wake }: ConcludeOptions,
+  { config, retry, log, wake }: ConcludeOptions,
 ): Promise<Fate> {
   const { id, intent, intentReason } = message;
   const path = queuePath("active", id);
@@ -96,7 +96,7 @@ async function postpone(
     log.info(`${id}: placed on hold`);
     return "held";
   }
-  const { records, due } = scheduleOf(message, plans, now, config.maximal_backoff_time);
+  const { records, due } = scheduleOf(message, plans, retry, now, config.maximal_backoff_time);
   await write(message, records);
   nameInBounce(message, isOwed, wake);
   setDue(path, due);
@@ -172,9 +172,9 @@ function finalAttempt({ last, index, attempts }: ActiveRecipient, isEarly: boole
 }
 
 /** Each of the delay warning times once; of several that have come, only the last. */
-function warnOfDelay(message: ActiveMessage, config: Config, now: number): void {
+function warnOfDelay(message: ActiveMessage, { config, retry }: ConcludeOptions, now: number): void {
   const { envelope } = message;
-  const age = now - envelope.arrival;
+  const age = now - retry.timeline.present(envelope.arrival, now);
   const after = config.delay_warning_time.findLast((time) => time <= age);
   if (after === undefined || envelope.sender === "" || message.forcedExpire) return;
   const late = message.recipients.filter((recipient) => {

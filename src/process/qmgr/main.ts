@@ -10,7 +10,8 @@
  * SECURITY
  *   Reads queue files, whose text came from outside and is checked; talks to no network.
  * FILES
- *   active/ (owned), deferred/, bounce/, hold/, corrupt/; state/pauses, state/suppressions.db, run/qmgr.sock; the tables of the *_maps
+ *   active/ (owned), deferred/, bounce/, hold/, corrupt/; state/pauses, state/suppressions.db,
+ *   state/clock, run/qmgr.sock; the tables of the *_maps
  * PARAMETERS
  *   mydestination, virtual_alias_domains, relay_domains, local_transport, relay_transport, default_transport,
  *   transport_maps, relayhost, sender_dependent_relayhost_maps, sender_dependent_default_transport_maps,
@@ -33,6 +34,7 @@ import type { Message, Report } from "../../ipc/messages.ts";
 import { RetryRules } from "../../service/retry-rules.ts";
 import { router } from "../../service/router.ts";
 import { type Context, runService, type Service } from "../../service/service.ts";
+import { Timeline } from "../../service/timeline.ts";
 import { FREE } from "../../spool/queues.ts";
 import { makeReserve } from "../../spool/reserve.ts";
 import { SpentFiles } from "../../spool/spent.ts";
@@ -47,6 +49,7 @@ import { Room } from "./room.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Suppressed } from "./suppressed.ts";
 
+const CLOCK_LOOK_MS = 1000;
 const FEEDERS = new Set(["cleanup", "defer"]);
 const OWNERS = new Set(["cleanup", "defer", "hold", "bounce", "corrupt"]);
 
@@ -61,7 +64,8 @@ runService("qmgr", async (context: Context): Promise<Service> => {
 
   const warn = (text: string) => log.warn(text);
   const tables = new Tables({ warn });
-  const retryFor = (config: Config) => new RetryRules(config, tables, warn);
+  const timeline = new Timeline(log);
+  const retryFor = (config: Config) => new RetryRules(config, tables, timeline, warn);
   const spent = new SpentFiles(context.config.spool_recycle_limit);
   const active = new Active(context.config, retryFor(context.config), log, room, {
     wake,
@@ -111,7 +115,14 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     freeFor: (feeder) => room.freeFor(feeder),
   });
   active.scheduler = scheduler;
-  const scan = (all: boolean) => links.get("defer")?.send({ type: "scan", ...(all ? { all: true as const } : {}) });
+  function scan(all: boolean): void {
+    watchClock(); // defer is to know of it first
+    links.get("defer")?.send({ type: "scan", ...(all ? { all: true as const } : {}) });
+  }
+  function watchClock(): void {
+    timeline.now();
+    if (timeline.isUnsaved) timeline.save();
+  }
   const commands = new Commands({
     active,
     wake,
@@ -205,6 +216,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     activeSync.sync().catch((error) => log.warn(`syncing active: ${messageOf(error)}`));
   }
   function run(): void {
+    timeline.save();
     scan(false);
     active.takeUp(true).catch((error) => log.warn(`looking through active: ${messageOf(error)}`));
   }
@@ -220,6 +232,8 @@ runService("qmgr", async (context: Context): Promise<Service> => {
     }
   }
   tendSpool();
+  timeline.save();
+  setInterval(watchClock, CLOCK_LOOK_MS);
   let runTimer = setInterval(run, context.config.queue_run_delay);
   let syncTimer = setInterval(syncRemovals, context.config.spool_sync_interval);
   setInterval(tendSpool, 10_000);
@@ -243,6 +257,7 @@ runService("qmgr", async (context: Context): Promise<Service> => {
       while (agents.busy > 0 || active.isConcluding) await new Promise((resolve) => setTimeout(resolve, 20));
       syncRemovals();
       clearSpent(() => spent.clear());
+      timeline.save();
     },
   };
 });

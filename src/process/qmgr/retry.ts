@@ -14,15 +14,15 @@ export function giveTurns(message: ActiveMessage, rules: RetryRules, now: number
   for (const recipient of waiting) {
     recipient.wasTried = false;
     if (rules.isOverBefore(envelope, recipient.index, recipient, first, now)) recipient.turn = "over";
-    else recipient.turn = all || dueOf(message, recipient) <= now + SOON_MS ? "due" : "later";
+    else recipient.turn = all || dueOf(message, recipient, rules, now) <= now + SOON_MS ? "due" : "later";
   }
   // A command brought it, and the word was lost: an early attempt is better than none, unless the sender set the time.
   const isUncalled = waiting.every(({ turn, next, scheduled }) => turn === "later" && next !== undefined && !scheduled);
   if (isUncalled) for (const recipient of waiting) recipient.turn = "due";
 }
 
-function dueOf({ envelope }: ActiveMessage, { next, attempts }: ActiveRecipient): number {
-  return next ?? (attempts === 0 ? (envelope.retry?.nextAttempt ?? 0) : 0);
+function dueOf({ envelope }: ActiveMessage, recipient: ActiveRecipient, { timeline }: RetryRules, now: number): number {
+  return timeline.dueOf(recipient, now) ?? (recipient.attempts === 0 ? (envelope.retry?.nextAttempt ?? 0) : 0);
 }
 
 export interface Judgement {
@@ -62,7 +62,13 @@ export interface Schedule {
  * What is written of the recipients that wait now: one record for each time, none for those whose time stands, or who
  * were set aside. These are called back, but in case that is forgotten they come after `asideMs` by themselves.
  */
-export function scheduleOf(message: ActiveMessage, plans: Judgement["plans"], now: number, asideMs: number): Schedule {
+export function scheduleOf(
+  message: ActiveMessage,
+  plans: Judgement["plans"],
+  rules: RetryRules,
+  now: number,
+  asideMs: number,
+): Schedule {
   const byTime = new Map<string, { record: ScheduleRecord; recipients: number[] }>();
   const waiting = message.recipients.filter(({ status }) => status === "waiting");
   let first = Number.POSITIVE_INFINITY;
@@ -73,7 +79,7 @@ export function scheduleOf(message: ActiveMessage, plans: Judgement["plans"], no
       continue;
     }
     const plan = plans.get(recipient);
-    const due = plan?.due ?? dueOf(message, recipient);
+    const due = plan?.due ?? dueOf(message, recipient, rules, now);
     first = Math.min(first, due);
     if (plan === undefined && recipient.next !== undefined) continue;
     const wait = plan === undefined || plan.waitMs === due - now ? {} : { wait: plan.waitMs };
