@@ -6,8 +6,8 @@
  *   sces check [-c DIR] [-o name=value]...
  *
  * DESCRIPTION
- *   Looks at the settings, each alone and together; at the files and directories that they name, whose they are and who
- *   may read them; and at the addresses to listen on. Every finding is one line on standard error that says what to do.
+ *   Looks at the settings, each alone and together; at the files and directories that they name, the spool and what is in
+ *   it, secrets and programs: whose they are, who may read and who may change them; and at the addresses to listen on. Every finding is one line on standard error that says what to do.
  *   Nothing is changed. Exit status 0 if there is no error (warnings are none), 78 if there is.
  */
 import { delimiter, join } from "node:path";
@@ -26,6 +26,7 @@ import { checkSecrets } from "./check/secrets.ts";
 import { checkSourceAddresses } from "./check/source-addresses.ts";
 import { checkTables } from "./check/tables.ts";
 import { checkTransports } from "./check/transports.ts";
+import { checkTrust } from "./check/trust.ts";
 import { takeConfigOptions } from "../service/config-options.ts";
 import type { CommandIo } from "./io.ts";
 
@@ -57,7 +58,8 @@ async function findAll(
     findings.push({ severity, text: place === undefined ? text : `${place}: ${text}` });
   }
   const owner = checkOwner(config, findings);
-  findings.push(...checkFiles(config, owner), ...checkTables(config, owner), ...checkSecrets(config));
+  findings.push(...checkFiles(config, owner), ...checkTables(config, owner), ...checkSecrets(config, owner));
+  findings.push(...checkTrust(config));
   findings.push(...checkTransports(config), ...checkSourceAddresses(config), ...(await checkPorts(config)));
   if (config.log_to.includes("syslog") && !isOnPath("logger", env)) {
     findings.push({

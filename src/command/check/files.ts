@@ -8,6 +8,7 @@ import type { Config } from "../../config/config.ts";
 import { LISTENERS } from "../../config/settings.ts";
 import { checkLayout } from "../../spool/layout.ts";
 import type { Finding } from "./finding.ts";
+import { checkSpoolFiles } from "./spool-files.ts";
 
 /** `owner`: the user as whom the processes will run, if it is another than ours. */
 export function* checkFiles(config: Config, owner: User | undefined): Generator<Finding> {
@@ -37,7 +38,8 @@ function* spool(config: Config, owner: User | undefined): Generator<Finding> {
     return;
   }
   const uid = owner?.uid ?? process.getuid?.() ?? -1;
-  if (stat.uid !== uid && uid !== 0) {
+  const isGiven = owner !== undefined && stat.uid === 0; // when root starts
+  if (stat.uid !== uid && uid !== 0 && !isGiven) {
     yield error(
       `queue_directory ${directory} belongs to uid ${stat.uid}, but the processes run as ${uid}: chown -R it`,
     );
@@ -52,6 +54,8 @@ function* spool(config: Config, owner: User | undefined): Generator<Finding> {
     // A spool that was never started is empty, and made at the first start.
     if (statOf("active") === undefined) return;
     for (const text of checkLayout(false)) yield error(`queue_directory ${directory}: ${text}`);
+    // One that is still root's is given away, with all in it, when root starts.
+    yield* checkSpoolFiles(directory, stat.uid);
   } catch (cause) {
     yield error(`queue_directory ${directory} cannot be entered: ${messageOf(cause)}`);
   } finally {
@@ -67,6 +71,8 @@ function* parents(config: Config): Generator<Finding> {
     else if (stat === undefined) yield* creatable("maillog_file", config.maillog_file);
     else if (!may(config.maillog_file, constants.W_OK))
       yield error(`maillog_file ${config.maillog_file} cannot be written: chown it`);
+    else if ((stat.mode & 0o022) !== 0)
+      yield error(`maillog_file ${config.maillog_file} can be written by others (mode ${modeOf(stat)}): chmod go-w it`);
   } else if (config.log_to.includes("file")) {
     yield error("log_to has file, but maillog_file is empty: set it");
   }
@@ -142,7 +148,8 @@ function* secret(name: string, file: string, owner: User | undefined): Generator
     yield error(`${name} ${file} can be read by others than its owner (mode ${modeOf(stat)}): chmod 600 it`);
   }
   const uid = owner?.uid ?? process.getuid?.() ?? -1;
-  if (uid !== 0 && stat.uid !== uid && !may(file, constants.R_OK)) {
+  const isClosed = owner === undefined ? !may(file, constants.R_OK) : true;
+  if (uid !== 0 && stat.uid !== uid && isClosed) {
     yield error(`${name} ${file} belongs to uid ${stat.uid} and cannot be read by ${uid}: chown it`);
   }
 }

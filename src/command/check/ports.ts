@@ -1,9 +1,12 @@
 /** The addresses to listen on: can they be taken? */
+import { existsSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { errnoOf } from "../../base/errors.ts";
+import { withRightsOf } from "../../base/rights.ts";
 import type { Config } from "../../config/config.ts";
 import { parseEndpoint, type Endpoint } from "../../config/endpoint.ts";
 import { lockSpool } from "../../spool/lock.ts";
+import { LOCK_FILE } from "../../spool/queues.ts";
 import type { Finding } from "./finding.ts";
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -43,7 +46,9 @@ function isRunning(config: Config): boolean {
   const before = process.cwd();
   try {
     process.chdir(config.queue_directory);
-    lockSpool().release();
+    // As its owner, and never the one who makes the file: what lies in the spool is no business of root's.
+    const { uid, gid } = statSync(".");
+    if (existsSync(LOCK_FILE)) withRightsOf({ uid, gid }, () => lockSpool().release());
     return false;
   } catch (error) {
     return error instanceof Error && "code" in error && error.code === "SPOOL_LOCKED";

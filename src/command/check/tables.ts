@@ -30,7 +30,8 @@ export function checkTables(config: Config, owner: User | undefined): Finding[] 
   ];
 }
 
-function* allTables(config: Config): Generator<{ readonly name: string; readonly spec: TableSpec }> {
+/** Each as often as it is named. */
+export function* allTables(config: Config): Generator<{ readonly name: string; readonly spec: TableSpec }> {
   for (const view of [config, ...LISTENERS.map((listener) => config.listener(listener))]) {
     for (const name of PARAMETER_NAMES) {
       const { kind } = parameterOf(name);
