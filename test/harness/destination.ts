@@ -59,6 +59,8 @@ export interface DestinationOptions {
   readonly body?: (bytesSoFar: number) => Act | undefined;
   /** Stop reading from the socket when DATA begins. */
   readonly stall?: boolean;
+  /** Read slowly when DATA begins: what has come at once, and then nothing for so long. */
+  readonly sipMs?: number;
   /** Keep neither bytes nor data, only sizes: for large messages. */
   readonly forget?: boolean;
 }
@@ -238,7 +240,13 @@ class Conversation {
         if (act !== undefined) void this.#perform(act, "");
       }
       void this.#read();
+      if (this.#inData && this.#sink.options.sipMs !== undefined) this.#sip(this.#sink.options.sipMs);
     });
+  }
+
+  #sip(pauseMs: number): void {
+    this.#socket.pause();
+    setTimeout(() => this.#socket.resume(), pauseMs);
   }
 
   async #read(): Promise<void> {

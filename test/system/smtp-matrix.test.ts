@@ -256,6 +256,21 @@ describe("while a large message is on its way", () => {
       expect(sink.messages).toEqual([]);
     },
   );
+
+  const LARGE = 24 * 1024 * 1024; // more than the kernel takes off our hands
+  test.each([
+    ["nothing more is read", { stall: true }],
+    ["it is read too slowly: a block has its time, whatever drips", { sipMs: 400 }],
+  ])("%s: timeout 4.4.2, and the message was not sent", async (_, options) => {
+    await using sink = await destination({ ...options, forget: true });
+    await using smtp = agent({ smtp_data_xfer_timeout: DEADLINE });
+    const content = streamed(Buffer.alloc(LARGE, "0123456789abcdef\r\n"), [65_536]);
+    const { attempts, dots } = await smtp.send(`[127.0.0.1]:${sink.port}`, { content });
+    expect(attempts).toMatchObject([{ type: "timeout", dsn: "4.4.2", outcome: "deferred", state: "data" }]);
+    expect(attempts[0]?.text).toMatch(wordsFor("timeout", BODY));
+    expect(dots).toBe(0);
+    expect(sink.messages).toEqual([]);
+  });
 });
 
 test.each(FAULTS)("%s in reply to the RSET of a used connection costs the next message nothing", async (fault) => {
