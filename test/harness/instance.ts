@@ -9,7 +9,7 @@
  *   });
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { freePort } from "./free-port.ts";
@@ -305,7 +305,10 @@ export class Instance implements AsyncDisposable {
 
   #writeConfig(): void {
     const lines = Object.entries(this.#parameters).map(([name, value]) => `${name} = ${value}`);
-    writeFileSync(join(this.configDir, "main.cf"), `${lines.join("\n")}\n`);
+    // As a whole: whoever reloads at this moment must not find half of it.
+    const file = join(this.configDir, "main.cf");
+    writeFileSync(`${file}.new`, `${lines.join("\n")}\n`);
+    renameSync(`${file}.new`, file);
   }
 
   /** The end of output and log, for whoever wonders why a test failed. */
