@@ -53,12 +53,12 @@ export async function crashPoints({ seed, points = POINTS, progress }: PointsOpt
 }
 
 /** The library has done it; only master has nobody who starts it again. */
-const killed: Crash = async ({ sces }, { at }) => {
+const killed: Crash = async ({ sces }, { at }, since) => {
   const name = at.slice(0, at.indexOf(" "));
-  const now = Date.now();
+  const doneAt = Date.now();
   if (name === "master") {
     await sces.exited();
     await sces.start();
   }
-  return { name, at: now, doneAt: now };
+  return { name, at: since, doneAt };
 };

@@ -17,8 +17,11 @@ export interface Played {
   readonly violations: readonly string[];
 }
 
-/** What happens once a process has come to its point; resolves with the crash, when all that has to runs again. */
-export type Crash = (stage: Stage, point: CrashPoint) => Promise<Kill>;
+/**
+ * What happens once a process has come to its point; resolves with the crash, when all that has to runs again. `since`:
+ * when the rule was set; the process may have died at any moment from then on.
+ */
+export type Crash = (stage: Stage, point: CrashPoint, since: number) => Promise<Kill>;
 
 const REACHED_WITHIN_MS = 20_000;
 const HOME_WITHIN_MS = 30_000;
@@ -64,14 +67,14 @@ async function bring(
   const complain = (error: unknown): void => void violations.push(`${nameOf(point)}: ${(error as Error).message}`);
   let entries: LedgerEntry[] = [];
   let wasHit = false;
-  let at = Date.now();
+  const since = Date.now();
+  let at = since;
   stage.faults.set(ruleOf(point, how));
   const over = (async () => {
     await until("that call", () => stage.faults.acted() > 0, REACHED_WITHIN_MS);
     wasHit = true;
-    const kill = await crash(stage, point);
-    kills.push(kill);
-    at = kill.at;
+    at = Date.now();
+    kills.push(await crash(stage, point, since));
     stage.ledger.note("crash", { point: nameOf(point) });
   })().catch(complain);
   try {
