@@ -132,6 +132,7 @@ export interface Reply {
   readonly affected: readonly string[]; // ids; pause, resume: what was paused or resumed, in words
   readonly later: readonly string[]; // of these, done after the current attempt
   readonly missing: readonly string[]; // not to be found, or nothing to do for this verb
+  readonly trouble?: string; // or it cannot be done now: the spool fails
   readonly error?: string;
   readonly status?: unknown; // for status
 }
@@ -149,6 +150,7 @@ export interface Done {
   readonly request: number;
   readonly affected: readonly string[];
   readonly missing: readonly string[];
+  readonly trouble?: string; // why some are missing that are there
 }
 
 /** A delivery: some recipients of one message to one next hop, in one transaction. */

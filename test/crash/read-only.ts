@@ -50,8 +50,8 @@ export async function readOnly(seed: number, progress: (text: string) => void): 
   if (listed.stdout.trim().split("\n").length !== MESSAGES)
     violations.push(`list on a read-only filesystem: ${listed.stderr}`);
   const deleted = await sces.run("queue", "delete", sces.queue("deferred")[0] ?? "");
-  if (deleted.code === 0 && !deleted.stdout.includes("0 messages affected"))
-    violations.push(`delete on a read-only filesystem: ${deleted.stdout}`);
+  if (deleted.code !== 75 || !deleted.stderr.includes("EROFS"))
+    violations.push(`delete on a read-only filesystem: status ${deleted.code}: ${deleted.stdout}`);
   progress(`delete on a read-only filesystem: status ${deleted.code}: ${deleted.stdout}${deleted.stderr}`.trim());
 
   const at = performance.now();

@@ -40,6 +40,7 @@ class Change {
   readonly #affected = new Set<string>();
   readonly #later = new Set<string>();
   #notes = 0;
+  #trouble: string | undefined; // why something could not be changed now
   #executor: Executor | undefined;
 
   constructor(request: Request & { verb: Verb }, config: Config, io: CommandIo, ids: readonly string[] | undefined) {
@@ -77,7 +78,7 @@ class Change {
       if (batch.length > 0) await this.#run(batch);
       const isComplete = !this.#request.wait || (await this.#fates.all(this.#affected, this.#request.timeoutMs));
       this.#conclude(this.#affected.size);
-      return isComplete ? EX_OK : EX_TEMPFAIL;
+      return isComplete && this.#trouble === undefined ? EX_OK : EX_TEMPFAIL;
     } catch (error) {
       // What earlier batches did is done, and said.
       if (this.#affected.size > 0) this.#conclude(this.#affected.size);
@@ -158,6 +159,10 @@ class Change {
       if (this.#request.json && !wait) this.#print(jsonLine({ queue_id: id, later: outcome.later.includes(id) }));
     }
     for (const id of outcome.later) this.#later.add(id);
+    if (outcome.trouble !== undefined && this.#trouble === undefined) {
+      this.#trouble = outcome.trouble;
+      complain("sces-queue", this.#io, `not everything could be changed now: ${clean(outcome.trouble)}`);
+    }
     return [...new Set(outcome.missing)];
   }
 

@@ -11,6 +11,7 @@ export interface Outcome {
   readonly affected: readonly string[];
   readonly later: readonly string[]; // of these: done after the current attempt
   readonly missing: readonly string[];
+  readonly trouble?: string; // why some of these could not be changed now
 }
 
 export interface Executor {

@@ -27,6 +27,7 @@ export class OfflineExecutor implements Executor {
   readonly isRunning = false;
   readonly #lock: SpoolLock;
   readonly #log: Log;
+  #trouble: string | undefined; // of the last run
 
   /** Throws SPOOL_LOCKED when the system runs. */
   constructor(log: Log) {
@@ -37,13 +38,15 @@ export class OfflineExecutor implements Executor {
   async run(verb: Verb, targets: readonly Target[], reason: string): Promise<Outcome> {
     const affected: string[] = [];
     const missing: string[] = [];
+    this.#trouble = undefined;
     for (let at = 0; at < targets.length; at += AT_ONCE) {
       const batch = targets.slice(at, at + AT_ONCE);
       const done = await Promise.all(batch.map((target) => this.#attempt(verb, target, reason)));
       for (const [index, { id }] of batch.entries()) (done[index] ? affected : missing).push(id);
     }
     this.#log.flush();
-    return { affected, later: [], missing };
+    const trouble = this.#trouble === undefined ? {} : { trouble: this.#trouble };
+    return { affected, later: [], missing, ...trouble };
   }
 
   async flushAll(): Promise<Outcome> {
@@ -66,6 +69,7 @@ export class OfflineExecutor implements Executor {
     } catch (error) {
       if (error instanceof ScesError && error.code === "FILE_GONE") return false;
       if (error instanceof ScesError && error.code === "SPOOL_FULL") throw error;
+      if (!(error instanceof ScesError) || error.code !== "FILE_DAMAGED") this.#trouble = messageOf(error);
       this.#log.warn(`${id}: cannot ${verb} it: ${messageOf(error)}`);
       return false;
     }

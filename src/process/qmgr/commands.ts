@@ -113,6 +113,7 @@ export class Commands {
   async #carryOut(command: Command, verb: Verb, targets: readonly Target[]): Promise<Reply> {
     const affected: string[] = [];
     const later: string[] = [];
+    let trouble: string | undefined;
     let open: readonly string[] = targets.map((target) => target.id);
     const seen = new Map(targets.map((target) => [target.id, target.queue]));
     const reason = command.reason ?? "";
@@ -143,6 +144,7 @@ export class Commands {
           continue;
         }
         affected.push(...(done?.affected ?? []));
+        trouble ??= done?.trouble;
         missing.push(...(done === undefined ? ids : ids.filter((id) => !done.affected.includes(id))));
       }
       // What has moved meanwhile is looked for where it is now. An owner that died over an order gets it once more:
@@ -152,7 +154,8 @@ export class Commands {
     }
     const isDone = new Set(affected);
     const missing = targets.map((target) => target.id).filter((id) => !isDone.has(id));
-    return { type: "reply", request: command.request, affected, later, missing };
+    const reply = { type: "reply", request: command.request, affected, later, missing } as const;
+    return trouble === undefined ? reply : { ...reply, trouble };
   }
 
   /** The message if it is in active/: one on its way in is waited for, one on its way out is looked for where it goes. */
