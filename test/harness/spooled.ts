@@ -9,6 +9,7 @@ import { quarantine } from "../../src/spool/quarantine.ts";
 export interface Spooled {
   readonly records?: readonly JournalRecord[];
   readonly content?: string;
+  readonly encoding?: "latin1"; // of `content`; default UTF-8
   readonly draft?: Partial<EnvelopeDraft>;
 }
 
@@ -18,7 +19,7 @@ export async function spooled(queue: "incoming" | "hold" | "corrupt", options: S
   const recipients = [{ address: "b@two.test" }];
   const { id } = await new Intake()
     .open()
-    .commit({ sender: "a@one.test", recipients, origin: "smtpd", ...draft }, [Buffer.from(content)]);
+    .commit({ sender: "a@one.test", recipients, origin: "smtpd", ...draft }, [Buffer.from(content, options.encoding)]);
   if (records.length > 0) appendRecords(`incoming/${id}`, records);
   if (queue === "hold") moveMessage(id, "incoming", "hold");
   if (queue === "corrupt") quarantine("incoming", id, "cleanup", "a test");

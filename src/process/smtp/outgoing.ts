@@ -4,6 +4,7 @@
  * do and once as it goes out, so that no more of it than a block is ever in memory and nothing is written.
  */
 import { isAscii } from "node:buffer";
+import { setImmediate as turn } from "node:timers/promises";
 import { ScesError } from "../../base/errors.ts";
 import type { Content } from "../../spool/file.ts";
 import type { Features } from "./features.ts";
@@ -30,6 +31,7 @@ export interface Outgoing {
 }
 
 const HEADER_LOOK = 64 * 1024; // bytes at the start of a large message in which its header ends, or counts as ended
+const AT_ONCE = HEADER_LOOK; // bytes that are taken apart in one turn of the loop: thousands of parts take long
 
 export interface PreparationOptions {
   readonly convertsEightBit: boolean;
@@ -83,7 +85,10 @@ export class Preparation {
 
 function prepare(content: Content, wants: Wants): Outgoing | Promise<Outgoing> {
   const { bytes } = content;
-  if (bytes !== undefined) return prepareBytes(content, bytes, wants);
+  if (bytes !== undefined) {
+    const takesTurns = wants.sevenBit && bytes.length > AT_ONCE && !isAscii(bytes);
+    return takesTurns ? prepareStream(inTurns(content, bytes), wants) : prepareBytes(content, bytes, wants);
+  }
   if (!wants.sevenBit && !wants.asciiHeader) return { content: throughEncoders(content, lineBreaker(wants)) };
   return prepareStream(content, wants);
 }
@@ -114,6 +119,20 @@ function inMemory(bytes: Buffer, original: Content): Content {
     bytes,
     async *chunks() {
       yield bytes;
+    },
+    close: () => original.close(),
+  };
+}
+
+/** What is in memory, as if it were not: with a turn of the loop for each block. */
+function inTurns(original: Content, bytes: Buffer): Content {
+  return {
+    length: original.length,
+    async *chunks() {
+      for (let at = 0; at < bytes.length; at += AT_ONCE) {
+        yield bytes.subarray(at, at + AT_ONCE);
+        await turn();
+      }
     },
     close: () => original.close(),
   };
