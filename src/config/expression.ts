@@ -2,6 +2,12 @@
 import { clean } from "../base/text.ts";
 import { shown, ValueError } from "./values.ts";
 
+/**
+ * So much of a text an expression gets to see. One with two repetitions takes the square of that, and strangers send as
+ * long a name or field as they like.
+ */
+export const MOST_TEXT = 1000; // characters
+
 /** `written`: as it stands in the file, for the error. Throws ValueError. */
 export function compileExpression(source: string, flags: string, written: string): RegExp {
   try {

@@ -2,7 +2,7 @@
  * The text of lookup tables, as Postfix writes it (postmap(1), aliases(5), regexp_table(5), cidr_table(5)). A line that cannot be
  * understood is a problem of its own; the rest of the table holds.
  */
-import { compileExpression } from "./expression.ts";
+import { compileExpression, MOST_TEXT } from "./expression.ts";
 import { networkMatcher } from "./match.ts";
 import { splitOutsideBraces, withoutBraces } from "./braces.ts";
 import type { TableType } from "./maps.ts";
@@ -164,7 +164,7 @@ function expressionPattern(written: string): Pattern {
   if (unknown !== undefined) throw new ValueError(`unknown flag ${unknown} behind ${shown(written)}`);
   const own = flags.replaceAll("i", "");
   const expression = compileExpression(source, flags.includes("i") ? own : `${own}i`, written);
-  return (key) => expression.exec(key) ?? undefined;
+  return (key) => expression.exec(key.slice(0, MOST_TEXT)) ?? undefined;
 }
 
 function networkPattern(written: string): Pattern {

@@ -109,6 +109,12 @@ describe("expressions", () => {
     expect(problems("regexp", `/${"(".repeat(20_000)}a${")".repeat(20_000)}/ x\n/b/ y`)).toEqual([1]);
   });
 
+  test("[E13] see no more than the beginning of a long key", () => {
+    const started = performance.now();
+    expect(find("regexp", "/a.*a.*b$/ x", "a".repeat(20_000))).toBeUndefined();
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+
   test("that cannot be understood are quoted in a way that a terminal bears", () => {
     const [problem] = parseTableText("regexp", "/\u001b[2J(/ x").problems;
     expect(problem?.text).toMatch(/^[ -~]+$/);

@@ -286,8 +286,8 @@ export const holding = {
     rules("header"),
     "",
     `
-    Header fields whose messages are put on hold. Expressions see a field as one line, name and colon included. A
-    dollar sign must be written twice.`,
+    Header fields whose messages are put on hold. Expressions see a field as one line, name and colon included, and
+    its first 1000 characters. A dollar sign must be written twice.`,
   ),
   hold_client_checks: row(
     rules("client"),

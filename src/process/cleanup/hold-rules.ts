@@ -2,6 +2,7 @@
 import { readContentStart } from "../../spool/file.ts";
 import { queuePath } from "../../spool/queues.ts";
 import type { Config } from "../../config/config.ts";
+import { MOST_TEXT } from "../../config/expression.ts";
 import type { Envelope } from "../../mail/envelope.ts";
 import { splitHeader } from "../../mail/header.ts";
 
@@ -42,5 +43,5 @@ function matchHeader(config: Config, id: string): HoldMatch | undefined {
 function headerLines(config: Config, id: string): string[] {
   const limit = config.header_size_limit;
   const header = splitHeader(readContentStart(queuePath("incoming", id), limit), limit);
-  return header.fields.map((field) => `${field.writtenName}: ${field.value}`);
+  return header.fields.map((field) => `${field.writtenName}: ${field.value}`.slice(0, MOST_TEXT));
 }
