@@ -103,6 +103,20 @@ test("name servers that do not answer keep no mail back", async () => {
   expect(data.toString().endsWith(TEXT)).toBe(true);
 });
 
+test.each([
+  ["a field of 100 kB", `DKIM-Signature: v=1; a=rsa-sha256; b=${" ".repeat(100_000)}x\r\n`],
+  ["thousands of signatures", "DKIM-Signature: v=1; a=rsa-sha256; d=e.org; s=s; bh=x; h=from; b=eA==\r\n".repeat(3000)],
+  ["a header that does not end soon", `X: ${"y".repeat(500)}\r\n`.repeat(1000)],
+])("[E11] %s takes no time: the mail goes without a seal", async (_, fields) => {
+  for (const text of [{ text: fields + TEXT }, { content: streamed(fields + TEXT, [128 * 1024]) }]) {
+    const started = performance.now();
+    const { data } = await send(text);
+    expect(performance.now() - started).toBeLessThan(1500); // 8 s and more, when it was judged
+    expect(data.toString().endsWith(TEXT)).toBe(true);
+    expect(data.includes("ARC-Seal")).toBe(false);
+  }
+});
+
 test("while the key cannot be used the mail waits", async () => {
   const { attempts } = await send({}, { settings: { arc_sign_selector: "none" } });
   expect(attempts).toMatchObject([{ outcome: "deferred", dsn: "4.3.5", text: expect.stringContaining("none.pem") }]);
