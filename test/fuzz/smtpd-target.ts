@@ -4,7 +4,6 @@
  */
 import { connect } from "node:net";
 import { readdirSync, unlinkSync } from "node:fs";
-import { once } from "node:events";
 import { openContent, readQueueFile } from "../../src/spool/file.ts";
 import { smtpd } from "../harness/smtpd.ts";
 import { inPieces, type Random } from "./mutate.ts";
@@ -128,9 +127,10 @@ async function converse(port: number, input: Buffer, random: Random): Promise<{ 
   socket.on("error", () => {
     isReset = true; // we were still talking when it had said its last word
   });
-  const closed = once(socket, "close");
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  const drained = () => new Promise<void>((resolve) => socket.once("drain", resolve));
   for (const piece of inPieces(input, random)) {
-    if (!socket.write(piece)) await Promise.race([once(socket, "drain"), closed]);
+    if (!socket.write(piece)) await Promise.race([drained(), closed]);
     if (random.chance(0.3)) await new Promise(setImmediate);
     if (socket.destroyed) break;
   }
