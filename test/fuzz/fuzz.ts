@@ -126,7 +126,6 @@ for (const campaign of campaigns) {
   );
   for (const find of campaign.finds) problems.push(`${target.name}: ${find.why}\n  ${keep(find)}`);
 }
-for (const c of campaigns) console.log(c.target.name, c.heapBytes.map((b) => (b / MEGABYTE).toFixed(1)).join(" "));
 const all = growthOf(campaigns.length > 0 ? totalHeap(campaigns) : []);
 if (all > Number(flags["most-growth"]) * MEGABYTE)
   problems.push(`memory has grown by ${(all / MEGABYTE).toFixed(1)} MB`);
