@@ -5,6 +5,7 @@ import { authenticate } from "mailauth";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { agent, type Letter, streamed } from "../harness/delivering.ts";
 import { destination, type DestinationOptions } from "../harness/destination.ts";
+import { longestTurn } from "../fuzz/turns.ts";
 import { testKey } from "../harness/dkim.ts";
 import { nameServer, type Zones } from "../harness/dns.ts";
 
@@ -109,9 +110,11 @@ test.each([
   ["a header that does not end soon", `X: ${"y".repeat(500)}\r\n`.repeat(1000)],
 ])("[E11] %s takes no time: the mail goes without a seal", async (_, fields) => {
   for (const text of [{ text: fields + TEXT }, { content: streamed(fields + TEXT, [128 * 1024]) }]) {
-    const started = performance.now();
-    const { data } = await send(text);
-    expect(performance.now() - started).toBeLessThan(1500); // 8 s and more, when it was judged
+    let data = Buffer.alloc(0);
+    const longestMs = await longestTurn(async () => {
+      data = Buffer.from((await send(text)).data);
+    });
+    expect(longestMs).toBeLessThan(500); // 8 s, when it was judged
     expect(data.toString().endsWith(TEXT)).toBe(true);
     expect(data.includes("ARC-Seal")).toBe(false);
   }

@@ -7,6 +7,7 @@ import { parseMainCf } from "../../src/config/main-cf.ts";
 import { maps, parseTable, tableName, type TableType } from "../../src/config/maps.ts";
 import { parseTableText } from "../../src/config/table-formats.ts";
 import { Tables } from "../../src/config/tables.ts";
+import { longestTurn } from "../fuzz/turns.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "sces-tables-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -109,10 +110,10 @@ describe("expressions", () => {
     expect(problems("regexp", `/${"(".repeat(20_000)}a${")".repeat(20_000)}/ x\n/b/ y`)).toEqual([1]);
   });
 
-  test("[E13] see no more than the beginning of a long key", () => {
-    const started = performance.now();
-    expect(find("regexp", "/a.*a.*b$/ x", "a".repeat(20_000))).toBeUndefined();
-    expect(performance.now() - started).toBeLessThan(1000);
+  test("[E13] see no more than the beginning of a long key", async () => {
+    const look = () => find("regexp", "/a.*a.*b$/ x", "a".repeat(20_000));
+    expect(look()).toBeUndefined();
+    expect(await longestTurn(look)).toBeLessThan(1000); // of CPU time
   });
 
   test("that cannot be understood are quoted in a way that a terminal bears", () => {
@@ -121,14 +122,15 @@ describe("expressions", () => {
   });
 });
 
-test("white space without end costs no time, in tables and in main.cf", () => {
+test("white space without end costs no time, in tables and in main.cf", async () => {
   const blank = " ".repeat(200_000);
-  const started = performance.now();
-  parseTableText("inline", `a${blank}b`);
-  parseTableText("texthash", `a${blank}b${blank}c`);
-  parseMainCf(`a = b${blank}c${blank}\n`, "main.cf");
-  for (const type of ["regexp", "cidr", "aliases"] as const) parseTableText(type, `if${blank}/a${blank}b`);
-  expect(performance.now() - started).toBeLessThan(1000);
+  const longestMs = await longestTurn(() => {
+    parseTableText("inline", `a${blank}b`);
+    parseTableText("texthash", `a${blank}b${blank}c`);
+    parseMainCf(`a = b${blank}c${blank}\n`, "main.cf");
+    for (const type of ["regexp", "cidr", "aliases"] as const) parseTableText(type, `if${blank}/a${blank}b`);
+  });
+  expect(longestMs).toBeLessThan(1000);
 });
 
 describe("tables of a process", () => {
