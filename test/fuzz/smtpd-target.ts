@@ -31,10 +31,10 @@ const SETTINGS: Readonly<Record<string, string>> = {
   message_size_limit: "50000",
   header_size_limit: "2000",
   smtpd_tls_auth_only: "no",
-  smtpd_timeout: "10s",
+  smtpd_timeout: "60s",
 };
 
-const DEADLINE_MS = 5000; // the client has closed its side: there is nothing to wait for
+const DEADLINE_MS = 20_000; // the client has closed its side: there is nothing to wait for
 
 export async function smtpdTarget(): Promise<Target> {
   const open = await smtpd(

@@ -6,7 +6,7 @@ import { writeFileSync, writeSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { isMainThread, Worker, workerData } from "node:worker_threads";
 
-const HUNG_MS = 20_000;
+const HUNG_MS = 60_000;
 const INPUT_AT = 8; // bytes: the count, the length, then the input
 
 interface Shared {
