@@ -37,7 +37,9 @@ const INCOMING = "incoming";
 export class Intake {
   readonly #incoming = new DirSync(INCOMING);
   readonly #others = new Map<string, DirSync>();
-  readonly #spent = new SpentSource(() => this.syncDirectory("active"));
+  readonly #spent = new SpentSource(async () => {
+    await Promise.all([this.syncDirectory("active"), this.syncDirectory(INCOMING)]);
+  });
   #lastMicros = 0;
 
   /** Makes the temp file, or takes a spent one. Throws SPOOL_FULL or SPOOL_IO. */

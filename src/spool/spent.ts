@@ -6,8 +6,9 @@
  *   active/ID --qmgr--> free/ID --a door--> incoming/.tmp... --published--> incoming/NEWID
  *
  * What makes it safe:
- * - A file is written over only when the end of its old name is durable: a door syncs active/ after it saw the file in
- *   free/. No file system keeps data behind an earlier rename: after a power cut, the old name could show the new message.
+ * - A file is written over only when the end of its old names is durable: a door syncs incoming/ and active/ after it saw
+ *   the file in free/. No file system keeps data behind an earlier rename: after a power cut, an old name could show the
+ *   new message. Only messages that have been nowhere else go to free/; others are removed.
  * - Only a file with one name is written over; of another the name in free/ goes, and who has its second name keeps it.
  * - free/ is no queue: what is in it is done with. Losing it costs nothing.
  */
@@ -51,7 +52,7 @@ export class SpentFiles {
   }
 
   /**
-   * Takes a finished message out of active/. Returns false if it is not there. Throws SPOOL_IO. `length`: of its
+   * Takes a finished message that came from its door out of active/. Returns false if it is not there. Throws SPOOL_IO. `length`: of its
    * content, bytes.
    */
   retire(id: string, length: number): boolean {
@@ -109,14 +110,14 @@ const ENOUGH = 64;
 
 /** A door's side: takes files out of free/. */
 export class SpentSource {
-  readonly #syncActive: () => Promise<void>;
+  readonly #sync: () => Promise<void>;
   #names: string[] = [];
   #asked = 0;
   #isLooking = false;
 
-  /** `syncActive` resolves when every name that has gone from active/ is gone for good. */
-  constructor(syncActive: () => Promise<void>) {
-    this.#syncActive = syncActive;
+  /** `sync` resolves when every name that has gone from incoming/ and active/ by then is gone for good. */
+  constructor(sync: () => Promise<void>) {
+    this.#sync = sync;
   }
 
   /** Undefined when none is at hand, which is the rule while there is little mail. */
@@ -136,7 +137,7 @@ export class SpentSource {
     try {
       const names = spentNames();
       if (names.length > 0) {
-        await this.#syncActive();
+        await this.#sync();
         // Several doors see the same names: each begins elsewhere.
         const start = Math.floor(Math.random() * names.length);
         this.#names = [...names.slice(start), ...names.slice(0, start)];

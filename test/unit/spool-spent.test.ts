@@ -87,7 +87,7 @@ test("a file with a second name is never written over", async () => {
   for (const name of readdirSync("bounce")) expect(readFileSync(`bounce/${name}`, "latin1")).toBe("returned");
 });
 
-test("nothing is written over before active/ has been synced", async () => {
+test("nothing is written over before its old names are gone for good", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   let syncs = 0;
   const source = new SpentSource(() => {

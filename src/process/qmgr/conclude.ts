@@ -67,7 +67,8 @@ async function finish(message: ActiveMessage, isOwed: boolean, options: Conclude
     options.wake("bounce");
     return fate;
   }
-  if (!options.spent.retire(id, message.length)) return "gone";
+  const isThere = message.isFresh ? options.spent.retire(id, message.length) : removeMessage(id, "active");
+  if (!isThere) return "gone";
   options.log.info(`${id}: removed`);
   return fate;
 }

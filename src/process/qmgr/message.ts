@@ -40,6 +40,7 @@ export class ActiveMessage {
   readonly recipients: readonly ActiveRecipient[];
   readonly only: ActiveRecipient | undefined; // the single one, but for those that aliases have replaced
   readonly feeder: string; // who brought it
+  readonly isFresh: boolean; // it comes from its door, and has been nowhere else
   firstDeferredMs: number | undefined;
   isReleased: boolean; // from hold, by command
   forcedExpire: boolean;
@@ -71,6 +72,7 @@ export class ActiveMessage {
     this.offset = place.offset;
     this.length = place.length;
     this.feeder = place.feeder;
+    this.isFresh = state === undefined;
     this.queuedMs = place.queuedMs;
     this.firstDeferredMs = state?.firstDeferred;
     this.isReleased = state?.isReleased ?? false;
