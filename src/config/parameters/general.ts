@@ -44,8 +44,9 @@ export const general = {
     text,
     "",
     `
-    The user as whom all processes but the master run, when the master is started by root. Empty: they stay whoever
-    started the master. The spool must belong to this user.`,
+    The user as whom everything runs when root starts the master, which then is root only for ports below 1024, main.cf
+    and starting the others. Empty: they stay whoever started the master. The spool must belong to this user, or to
+    root, who then gives it to him.`,
   ),
   myhostname: row(
     hostName,
