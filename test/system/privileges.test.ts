@@ -169,6 +169,8 @@ test.skipIf(!isRoot)("commands of root leave nothing of root's in the spool, whe
       const done = await sces.run("queue", ...words);
       expect(done.code, `${words.join(" ")}: ${done.stderr}`).toBe(0);
     }
+    const { stderr } = await sces.run("sces", "check");
+    expect(stderr.split("\n").filter((line) => /belongs|others|neither/.test(line))).toEqual([]);
   }
   const all = readdirSync(sces.spool, { recursive: true, encoding: "utf8" });
   expect(all.length).toBeGreaterThan(10);
