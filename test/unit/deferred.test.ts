@@ -51,7 +51,7 @@ test("what a command names does not wait for the scan", async () => {
   expect(await deferred.execute("flush", named, "")).toBe(true);
   await new Promise((resolve) => setImmediate(resolve));
   await new Promise((resolve) => setImmediate(resolve));
-  expect(admitted.at(-1)).toEqual({ id: named, all: true });
+  expect(admitted).toContainEqual({ id: named, all: true }); // the scan may have brought more since
 });
 
 test("a flush does not wait until a scan has ended", async () => {
