@@ -1,7 +1,7 @@
 /**
  * npm run test:crash -- [points|siege|each|power|errors|disk|readonly|limits|resolver|clock|storms|all]
  *                       [--each 10] [--names smtp,qmgr]
- *                       [--seed N] [--seconds 150] [--rounds 3] [--points 12] [--fail-ms 700] [--no-commands]
+ *                       [--seed N] [--seconds 110] [--rounds 3] [--points 12] [--fail-ms 700] [--no-commands]
  *                       [--report FILE]
  *
  *   points  every crash point of points.ts: kill -9 at exactly that call
@@ -42,7 +42,7 @@ const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seed: { type: "string" },
-    seconds: { type: "string", default: "150" },
+    seconds: { type: "string", default: "110" },
     each: { type: "string" },
     names: { type: "string" },
     rate: { type: "string", default: "80" }, // messages a second
