@@ -169,7 +169,11 @@ export class Incoming {
   #continueScan(): void {
     const scan = this.#scan;
     if (scan === undefined) return;
-    for (const { id } of scan.next(1000)) this.#backlog.add({ id });
+    try {
+      for (const { id } of scan.next(1000)) this.#backlog.add({ id });
+    } catch (error) {
+      this.#log.warn(`scan of incoming ended early: ${messageOf(error)}`); // the next one begins anew
+    }
     this.pump();
     // A full backlog ends the scan; what is left is found by the next.
     if (scan.ended || this.#backlog.isIncomplete) {
