@@ -33,6 +33,7 @@ export async function contentOfFile(file: DroppedFile, startBytes: number): Prom
   const lines = new LineEnds();
   const first = Buffer.allocUnsafe(Math.min(startBytes, file.size));
   const readTo = await file.read(first, 0);
+  if (readTo === file.size) return contentOf(first.subarray(0, readTo)); // nothing follows: no line end either
   // A copy: what push gives is overwritten by the next one.
   const begun = Buffer.from(lines.push(first.subarray(0, readTo)));
   const start = withoutPreamble(begun);
