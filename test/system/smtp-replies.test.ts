@@ -34,6 +34,7 @@ describe.each([
     ["3xx to the end of data", { dot: "354 more" }],
     ["[D12] six digits", { mail: "299999 x" }],
     ["[D12] no code at all", { mail: "hello" }],
+    ["[D12] an answer to the message before the message", { data: "354 go\r\n250 2.0.0 Ok: queued" }],
     ["[D11] no behind a yes", { dot: "250-ok\r\n550 no" }],
     ["[D11] yes behind a no", { rcpt: "550-no\r\n250 ok" }],
     ["a code of 9xx", { dot: "999 x" }],

@@ -28,6 +28,11 @@ export class ReplyReader {
     return this.#buffer !== "" || this.#code !== 0;
   }
 
+  /** The same, but for empty lines, which do no harm. */
+  get hasMore(): boolean {
+    return this.#code !== 0 || this.#buffer.trim() !== "";
+  }
+
   clear(): void {
     this.#buffer = "";
     this.#reset();

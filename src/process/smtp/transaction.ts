@@ -215,7 +215,8 @@ class Transaction {
       this.#closing(reply, "data");
       return;
     }
-    const goesAhead = reply.code >= 300 && reply.code <= 399;
+    // An answer to the message that came before the message would be taken for its acceptance.
+    const goesAhead = reply.code >= 300 && reply.code <= 399 && !this.#session.hasSpokenAhead;
     if (goesAhead && this.#senderRefused) {
       // A server that wants a message from a sender whom it refused has lost its way.
       this.#session.destroy();

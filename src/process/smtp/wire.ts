@@ -75,6 +75,11 @@ export abstract class Wire extends Connection {
     return !this.isOver && !this.#heardUnasked && this.#awaited.length === 0 && !this.#reader.pending;
   }
 
+  /** Behind the reply that is being worked on there is another: to what was not said yet. */
+  get hasSpokenAhead(): boolean {
+    return this.#reader.hasMore;
+  }
+
   protected get socket(): Socket | undefined {
     return this._socket === false || this._socket === null ? undefined : this._socket;
   }
