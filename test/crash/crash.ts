@@ -24,7 +24,6 @@
  * figures into a file of JSON, where those of other parts stay; docs/reliability.json is such a file, and `npm run docs`
  * makes its table.
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { openingComment } from "../harness/opening-comment.ts";
 import { clockSteps } from "./clock.ts";
@@ -33,7 +32,7 @@ import { diskFull } from "./disk-full.ts";
 import { limits } from "./limits.ts";
 import { powerCuts } from "./power-cut.ts";
 import { readOnly } from "./read-only.ts";
-import type { FaultRow, Part } from "./report.ts";
+import { addToReport, type FaultRow, type Part } from "./report.ts";
 import { siege } from "./siege.ts";
 import { spoolErrors } from "./spool-errors.ts";
 import { resolverFails, storms } from "./storms.ts";
@@ -105,28 +104,13 @@ for (const { fault, hits, promised, lost, doubled, bound, recoveryMs } of rows) 
   console.log(`${fault}: ${hits} times; ${mail}${doubled} doubled (${bound})${back}`);
 }
 for (const what of skipped) console.log(`skipped: ${what}`);
-if (flags.report) {
-  const report = {
-    seed,
-    date: new Date().toISOString().slice(0, 10),
-    rows: [...otherRows(flags.report), ...rows],
-    skipped,
-  };
-  writeFileSync(flags.report, `${JSON.stringify(report, undefined, 2)}\n`);
-}
+if (flags.report) addToReport(flags.report, { seed, rows, skipped });
 if (violations.length === 0) console.log(`no violation (${took}, seed ${seed}, ${skipped.length} skipped)`);
 else {
   console.log(`${violations.length} violations (${took}, seed ${seed}):`);
   for (const violation of violations.slice(0, 50)) console.log(`  ${violation.slice(0, 1000)}`);
   if (violations.length > 50) console.log(`  and ${violations.length - 50} more`);
   process.exitCode = 1;
-}
-
-/** What the file has of other parts. */
-function otherRows(path: string): readonly FaultRow[] {
-  if (!existsSync(path)) return [];
-  const known = JSON.parse(readFileSync(path, "utf8")) as { readonly rows: readonly FaultRow[] };
-  return known.rows.filter(({ fault }) => rows.every((row) => row.fault !== fault));
 }
 
 function besieged(length: { readonly seconds: number } | { readonly each: number }): Promise<Part> {

@@ -1,4 +1,5 @@
 /** What a part of the campaign has found out, for the table of faults (docs/reliability.md). */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import type { Verdict } from "./verdict.ts";
 
 export interface FaultRow {
@@ -34,4 +35,18 @@ export function counted({
   duplicates,
 }: Verdict): Required<Pick<FaultRow, "promised" | "lost" | "doubled">> {
   return { promised, lost, doubled: duplicates };
+}
+
+export interface Report {
+  readonly seed: number;
+  readonly rows: readonly FaultRow[];
+  readonly skipped: readonly string[];
+}
+
+/** Writes rows into a file of JSON; those of other faults stay in it. */
+export function addToReport(path: string, { seed, rows, skipped }: Report): void {
+  const known = existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Report).rows : [];
+  const others = known.filter(({ fault }) => rows.every((row) => row.fault !== fault));
+  const report = { seed, date: new Date().toISOString().slice(0, 10), rows: [...others, ...rows], skipped };
+  writeFileSync(path, `${JSON.stringify(report, undefined, 2)}\n`);
 }

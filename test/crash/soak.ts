@@ -6,7 +6,7 @@
  * quarter they must stay flat. Nothing may be lost and, since nothing is killed, nothing doubled. Prints a small plot of
  * each process; exits 1 on a violation.
  */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Instance, instance } from "../harness/instance.ts";
@@ -17,7 +17,7 @@ import { Ledger } from "./ledger.ts";
 import { ALIASES } from "./parcel.ts";
 import { Random } from "./random.ts";
 import { Recorder } from "./recorder.ts";
-import { counted } from "./report.ts";
+import { addToReport, counted } from "./report.ts";
 import { Traffic } from "./traffic.ts";
 
 const { values: flags } = parseArgs({
@@ -108,7 +108,7 @@ if (flags.report) {
   const hits = 1;
   const fault = `soak: ${minutes} minutes at ${messagesPerSecond.toFixed(0)} messages a second`;
   const row = { fault, hits, ...counted(verdict), bound: "none" };
-  writeFileSync(flags.report, `${JSON.stringify({ seed, rows: [row], series: Object.fromEntries(series) })}\n`);
+  addToReport(flags.report, { seed, rows: [row], skipped: [] });
 }
 sces.keep ||= violations.length > 0;
 console.log(violations.length === 0 ? "no violation" : `${violations.length} violations, kept in ${sces.directory}:`);
