@@ -51,10 +51,11 @@ export class Link {
     this.send(hello);
   }
 
-  send(message: Message): void {
+  /** `isWaitedFor`: it does not wait for others like it, although they are many. */
+  send(message: Message, isWaitedFor = false): void {
     if (this.#closed) return; // a hint that is lost costs time only
     this.#lines.push(JSON.stringify(message));
-    this.#gather.added(GATHERED.has(message.type));
+    this.#gather.added(!isWaitedFor && GATHERED.has(message.type));
   }
 
   /** Writes now what was said so far. */

@@ -163,10 +163,11 @@ export class Agents {
     return false;
   }
 
-  hand(agent: Agent, entry: Entry, describe: (job: number) => Deliver): void {
+  /** `isWaitedFor`: a connection has nothing to do until it comes. */
+  hand(agent: Agent, entry: Entry, describe: (job: number) => Deliver, isWaitedFor = false): void {
     this.#lastJob += 1;
     agent.jobs.set(this.#lastJob, { number: this.#lastJob, entry });
-    agent.link?.send(describe(this.#lastJob));
+    agent.link?.send(describe(this.#lastJob), isWaitedFor);
   }
 
   /** Says something to all that are there. */

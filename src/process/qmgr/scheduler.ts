@@ -374,7 +374,9 @@ export class Scheduler {
           const pauseMs = entry.destination.begun(performance.now());
           if (pauseMs > 0) this.#delay(entry.destination, pauseMs);
           entry.message.inLine.delete(entry);
-          this.#agents.hand(agent, entry, (job) => describe(job, entry));
+          // With a line behind it, what it has for this destination is all in use, and what is free again waits for this.
+          const hasLine = entry.destination.line.size > 0;
+          this.#agents.hand(agent, entry, (job) => describe(job, entry), hasLine);
         },
         onTurn: (destination) => this.#forget(destination),
       });
