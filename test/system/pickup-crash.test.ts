@@ -16,7 +16,7 @@ import { useSpool } from "../harness/spool.ts";
 useSpool();
 
 const HEADER = "From: a@one.test\nTo: b@two.test\n\n";
-const LARGE = "x".repeat(150_000);
+const LARGE = "x".repeat(1_500_000); // more than is read at once, so that it streams
 const SETTINGS = { spool_memory_limit: "100k" };
 const hasStrace = spawnSync("strace", ["-V"]).status === 0;
 
