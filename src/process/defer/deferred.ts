@@ -26,7 +26,7 @@ import { Scan } from "../../spool/scan.ts";
 /** Names listed at once, and the time after which the loop has other work to do. */
 const SLICE = 500;
 const SLICE_MS = 5;
-/** Of one processor, for looking at what is not due: a million messages take a minute and a half. */
+/** Of one processor, for looking at what is not due: a million messages take about a minute. */
 const SHARE = 0.04;
 /** The kernel's clock for files and ours differ by less. */
 const CLOCK_STEP_MS = 1000;

@@ -370,8 +370,8 @@ export class Active {
     let fate: Fate;
     this.#concluding += 1;
     try {
-      const [config, retry, log] = [this.#config, this.#retry, this.#log];
-      fate = await conclude(message, { config, retry, log, ...this.#events });
+      const ours = { config: this.#config, retry: this.#retry, log: this.#log };
+      fate = await conclude(message, { ...ours, ...this.#events });
     } catch (error) {
       if (!(error instanceof ScesError)) throw error;
       this.#log.warn(concludeTrouble(message, error));
