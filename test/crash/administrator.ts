@@ -1,6 +1,6 @@
 import type { Instance } from "../harness/instance.ts";
 import { pause } from "../harness/until.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../harness/random.ts";
 
 /** Lists, holds, releases and requeues at random. Commands may fail when nobody answers, but only in the way documented. */
 export class Administrator {

@@ -10,7 +10,7 @@ import { type Instance, instance } from "../harness/instance.ts";
 import { SmtpClient } from "../harness/smtp-client.ts";
 import { pause, until } from "../harness/until.ts";
 import { makeParcel, type Parcel } from "./parcel.ts";
-import { Random } from "./random.ts";
+import { Random } from "../harness/random.ts";
 import { Recorder } from "./recorder.ts";
 import type { FaultRow, Part } from "./report.ts";
 

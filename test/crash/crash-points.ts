@@ -6,7 +6,7 @@ import { finalVerdict, swept } from "./final-verdict.ts";
 import { Ledger } from "./ledger.ts";
 import { type Crash, nameOf, type Played, playPoints } from "./play-points.ts";
 import { type CrashPoint, POINTS } from "./points.ts";
-import { Random } from "./random.ts";
+import { Random } from "../harness/random.ts";
 import { Recorder } from "./recorder.ts";
 import { counted, type Part, spread } from "./report.ts";
 import { Stage, STAGE_PARAMETERS } from "./stage.ts";

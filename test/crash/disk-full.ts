@@ -9,7 +9,7 @@ import { SmallDisk, whyNoSmallDisk } from "../harness/small-disk.ts";
 import { SmtpClient, SmtpRefusal } from "../harness/smtp-client.ts";
 import { until } from "../harness/until.ts";
 import { makeParcel, type Parcel } from "./parcel.ts";
-import { Random } from "./random.ts";
+import { Random } from "../harness/random.ts";
 import { Recorder } from "./recorder.ts";
 import { type FaultRow, type Part, spread } from "./report.ts";
 

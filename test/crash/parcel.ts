@@ -3,7 +3,7 @@
  * treat it and repeats the token, so that every delivery and every report can be laid beside what was promised.
  */
 import { createHash } from "node:crypto";
-import type { Random } from "./random.ts";
+import type { Random } from "../harness/random.ts";
 
 /** What the destination does with a recipient; the destination heals at the end, so only `hard` fails for good. */
 export const TREATMENTS = {

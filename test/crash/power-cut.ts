@@ -15,7 +15,7 @@ import { makeParcel, type Parcel } from "./parcel.ts";
 import { type Crash, nameOf, playPoints } from "./play-points.ts";
 import { POINTS } from "./points.ts";
 import { type FileSystem, PowerDisk, whyNoPowerDisk } from "./power-disk.ts";
-import { Random } from "./random.ts";
+import { Random } from "../harness/random.ts";
 import { Recorder } from "./recorder.ts";
 import { counted, type FaultRow, type Part, spread } from "./report.ts";
 import { Stage, STAGE_PARAMETERS } from "./stage.ts";

@@ -9,7 +9,7 @@ import { SmtpClient, SmtpRefusal } from "../harness/smtp-client.ts";
 import { until } from "../harness/until.ts";
 import { makeParcel, type Parcel } from "./parcel.ts";
 import { PowerDisk, whyNoPowerDisk } from "./power-disk.ts";
-import { Random } from "./random.ts";
+import { Random } from "../harness/random.ts";
 import { Recorder } from "./recorder.ts";
 import { type Part, spread } from "./report.ts";
 import { STAGE_PARAMETERS } from "./stage.ts";

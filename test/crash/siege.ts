@@ -12,7 +12,7 @@ import { type Blow, PROCESS_NAMES, type Struck, strike } from "./blows.ts";
 import { finalVerdict, swept } from "./final-verdict.ts";
 import { Ledger } from "./ledger.ts";
 import { ALIASES } from "./parcel.ts";
-import { Random } from "./random.ts";
+import { Random } from "../harness/random.ts";
 import { Recorder } from "./recorder.ts";
 import { Traffic } from "./traffic.ts";
 import { counted, type FaultRow, type Part, spread } from "./report.ts";

@@ -15,7 +15,7 @@ import { pause } from "../harness/until.ts";
 import { finalVerdict } from "./final-verdict.ts";
 import { Ledger } from "./ledger.ts";
 import { ALIASES } from "./parcel.ts";
-import { Random } from "./random.ts";
+import { Random } from "../harness/random.ts";
 import { Recorder } from "./recorder.ts";
 import { addToReport, counted } from "./report.ts";
 import { Traffic } from "./traffic.ts";

@@ -9,7 +9,7 @@ import { pause, until } from "../harness/until.ts";
 import { Faults, type Operation, type Rule, whyNoFaults } from "./faults.ts";
 import { finalVerdict, swept } from "./final-verdict.ts";
 import { Ledger } from "./ledger.ts";
-import { Random } from "./random.ts";
+import { Random } from "../harness/random.ts";
 import { Recorder } from "./recorder.ts";
 import { counted, type Part, spread } from "./report.ts";
 import { STAGE_PARAMETERS } from "./stage.ts";

@@ -7,7 +7,7 @@ import { until } from "../harness/until.ts";
 import type { Faults } from "./faults.ts";
 import type { Ledger, LedgerEntry } from "./ledger.ts";
 import { ALIASES, makeParcel, type ParcelWish, recognize, rubbish, writtenAs } from "./parcel.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../harness/random.ts";
 import type { Recorder } from "./recorder.ts";
 
 const PATIENCE_MS = 30_000;

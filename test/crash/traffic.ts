@@ -9,7 +9,7 @@ import { SmtpClient, SmtpRefusal } from "../harness/smtp-client.ts";
 import { pause } from "../harness/until.ts";
 import type { Ledger } from "./ledger.ts";
 import { makeParcel, type Parcel, rubbish, writtenAs } from "./parcel.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../harness/random.ts";
 
 export interface TrafficOptions {
   readonly smtpPort: number;

@@ -5,7 +5,7 @@ import { until } from "../harness/until.ts";
 import { finalVerdict, swept } from "./final-verdict.ts";
 import { Ledger } from "./ledger.ts";
 import { ALIASES } from "./parcel.ts";
-import { Random } from "./random.ts";
+import { Random } from "../harness/random.ts";
 import { Recorder } from "./recorder.ts";
 import { counted, type FaultRow, type Part } from "./report.ts";
 import { Traffic } from "./traffic.ts";

@@ -3,7 +3,8 @@
  * and changed further; one that breaks a promise, crashes or holds the loop for too long is a find.
  */
 import { createHash } from "node:crypto";
-import { mutate, Random } from "./mutate.ts";
+import { Random } from "../harness/random.ts";
+import { mutate } from "./mutate.ts";
 import type { Target } from "./target.ts";
 import { longestTurn } from "./turns.ts";
 

@@ -1,38 +1,5 @@
-/** Seeded chance, and what it does to bytes. The same seed gives the same inputs in the same order. */
-
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** From 0 to below 1. mulberry32: small, and good enough to break things with. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
-
-  below(count: number): number {
-    return Math.floor(this.next() * count);
-  }
-
-  chance(share: number): boolean {
-    return this.next() < share;
-  }
-
-  pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)] as T;
-  }
-
-  /** Small numbers often, large ones now and then. */
-  length(most: number): number {
-    return Math.min(most, Math.floor(2 ** (this.next() * Math.log2(most + 1))));
-  }
-}
+/** Seeded chance does this to bytes. The same seed gives the same inputs in the same order. */
+import type { Random } from "../harness/random.ts";
 
 export interface Material {
   readonly seeds: readonly Buffer[]; // of which pieces are taken

@@ -6,7 +6,8 @@ import { createServer, type Socket } from "node:net";
 import { once } from "node:events";
 import { deliveryLine } from "../../src/mail/log-line.ts";
 import { agent } from "../harness/delivering.ts";
-import { inPieces, type Random } from "./mutate.ts";
+import type { Random } from "../harness/random.ts";
+import { inPieces } from "./mutate.ts";
 import { mustBeSafe, promise, type Target } from "./target.ts";
 
 /** Divides what the server says each time that something has come, or nothing for a while; at the end it hangs up. */

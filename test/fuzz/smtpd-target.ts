@@ -6,7 +6,8 @@ import { connect } from "node:net";
 import { readdirSync, unlinkSync } from "node:fs";
 import { openContent, readQueueFile } from "../../src/spool/file.ts";
 import { smtpd } from "../harness/smtpd.ts";
-import { inPieces, type Random } from "./mutate.ts";
+import type { Random } from "../harness/random.ts";
+import { inPieces } from "./mutate.ts";
 import { mustBeSafe, promise, type Target } from "./target.ts";
 
 const HELLO = "EHLO client.test\r\n";

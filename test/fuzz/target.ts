@@ -1,5 +1,6 @@
 /** What the fuzzer throws bytes at, and the promises that hold for all of them. */
-import type { Material, Random } from "./mutate.ts";
+import type { Random } from "../harness/random.ts";
+import type { Material } from "./mutate.ts";
 
 export interface Target extends Material, AsyncDisposable {
   readonly name: string;

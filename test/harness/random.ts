@@ -19,7 +19,11 @@ export class Random {
 
   /** A whole number from `low` to `high`, both included. */
   between(low: number, high: number): number {
-    return low + Math.floor(this.next() * (high - low + 1));
+    return low + this.below(high - low + 1);
+  }
+
+  below(count: number): number {
+    return Math.floor(this.next() * count);
   }
 
   chance(probability: number): boolean {
@@ -28,7 +32,7 @@ export class Random {
 
   pick<T>(list: readonly T[]): T {
     if (list.length === 0) throw new Error("nothing to pick from");
-    return list[Math.floor(this.next() * list.length)] as T;
+    return list[this.below(list.length)] as T;
   }
 
   shuffled<T>(list: readonly T[]): T[] {
@@ -38,5 +42,10 @@ export class Random {
       [result[at], result[other]] = [result[other] as T, result[at] as T];
     }
     return result;
+  }
+
+  /** Small numbers often, large ones now and then. */
+  length(most: number): number {
+    return Math.min(most, Math.floor(2 ** (this.next() * Math.log2(most + 1))));
   }
 }
